@@ -1,0 +1,63 @@
+package proto
+
+import "fmt"
+
+// A CloseCode ends a WebSocket connection; its number tells the client what to do (Discord: Gateway Close Event Codes; RFC 6455 7.4).
+type CloseCode uint16
+
+// Close codes. What each library does with them is in the wire tests of loadtest.
+const (
+	CloseNormal          CloseCode = 1000
+	CloseGoingAway       CloseCode = 1001
+	CloseProtocol        CloseCode = 1002
+	CloseAbnormal        CloseCode = 1006 // never sent: the connection broke
+	CloseRestart         CloseCode = 1012 // this edge is draining or full: resume at once
+	CloseUnknown         CloseCode = 4000 // something went wrong: resume
+	CloseSlow            CloseCode = 4000 // more waited than the limit: resume
+	CloseUnknownOpcode   CloseCode = 4001
+	CloseDecode          CloseCode = 4002 // not JSON, too large, unknown encoding
+	CloseNotIdentified   CloseCode = 4003
+	CloseAuthFailed      CloseCode = 4004 // the token is bad: do not retry
+	CloseIdentifiedTwice CloseCode = 4005
+	CloseInvalidSeq      CloseCode = 4007
+	CloseRateLimited     CloseCode = 4008
+	CloseTimeout         CloseCode = 4009 // no heartbeat
+	CloseInvalidShard    CloseCode = 4010
+	CloseInvalidVersion  CloseCode = 4012
+	CloseInvalidIntents  CloseCode = 4013
+)
+
+// Reason is the text of the close frame.
+func (c CloseCode) Reason() string {
+	switch c {
+	case CloseRestart:
+		return "Reconnect and resume."
+	case CloseUnknown:
+		return "Unknown error."
+	case CloseUnknownOpcode:
+		return "Unknown opcode."
+	case CloseDecode:
+		return "Error while decoding payload."
+	case CloseNotIdentified:
+		return "Not authenticated."
+	case CloseAuthFailed:
+		return "Authentication failed."
+	case CloseIdentifiedTwice:
+		return "Already authenticated."
+	case CloseInvalidSeq:
+		return "Invalid seq."
+	case CloseRateLimited:
+		return "Rate limited."
+	case CloseTimeout:
+		return "Session timed out."
+	case CloseInvalidShard:
+		return "Invalid shard."
+	case CloseInvalidVersion:
+		return "Invalid API version."
+	case CloseInvalidIntents:
+		return "Invalid intent(s)."
+	}
+	return ""
+}
+
+func (c CloseCode) String() string { return fmt.Sprintf("close %d", uint16(c)) }

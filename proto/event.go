@@ -1,0 +1,77 @@
+package proto
+
+// Names of the gateway events that Starling sends (Discord: Gateway Events).
+const (
+	EventReady             = "READY"
+	EventResumed           = "RESUMED"
+	EventGuildCreate       = "GUILD_CREATE"
+	EventGuildUpdate       = "GUILD_UPDATE"
+	EventGuildDelete       = "GUILD_DELETE"
+	EventChannelCreate     = "CHANNEL_CREATE"
+	EventChannelUpdate     = "CHANNEL_UPDATE"
+	EventChannelDelete     = "CHANNEL_DELETE"
+	EventGuildRoleCreate   = "GUILD_ROLE_CREATE"
+	EventGuildRoleUpdate   = "GUILD_ROLE_UPDATE"
+	EventGuildRoleDelete   = "GUILD_ROLE_DELETE"
+	EventGuildMemberAdd    = "GUILD_MEMBER_ADD"
+	EventGuildMemberUpdate = "GUILD_MEMBER_UPDATE"
+	EventGuildMemberRemove = "GUILD_MEMBER_REMOVE"
+	EventGuildMembersChunk = "GUILD_MEMBERS_CHUNK"
+	EventInviteCreate      = "INVITE_CREATE"
+	EventInviteDelete      = "INVITE_DELETE"
+	EventMessageCreate     = "MESSAGE_CREATE"
+	EventMessageUpdate     = "MESSAGE_UPDATE"
+	EventMessageDelete     = "MESSAGE_DELETE"
+	EventMessageDeleteBulk = "MESSAGE_DELETE_BULK"
+	EventTypingStart       = "TYPING_START"
+	EventUserUpdate        = "USER_UPDATE"
+)
+
+// Names of events that only the mesh sees: stores and edges apply them, no client gets them.
+const (
+	EventInternalGuildBorn     = "_GUILD_BORN"     // guild's bucket; body: Guild with roles, channels, members
+	EventInternalUserBorn      = "_USER_BORN"      // user's bucket; body: core.Account
+	EventInternalTokenReset    = "_TOKEN_RESET"    // bot's bucket; body: core.TokenReset; edges close the bot's sessions with 4004
+	EventInternalSessionRevoke = "_SESSION_REVOKE" // user's bucket; id = auth session; edges close its gateway sessions with 4004
+	EventInternalGuildJoined   = "_GUILD_JOINED"   // user's bucket; user, guild, id = sequence in the guild's bucket that it follows
+	EventInternalGuildLeft     = "_GUILD_LEFT"     // user's bucket; user, guild, id as above
+	EventInternalInviteUsed    = "_INVITE_USED"    // guild's bucket; body: {"code"}
+)
+
+// Intents that a session may ask for (Discord: Gateway Intents).
+const (
+	IntentGuilds         int64 = 1 << 0
+	IntentGuildMembers   int64 = 1 << 1
+	IntentGuildInvites   int64 = 1 << 6
+	IntentGuildPresences int64 = 1 << 8
+	IntentGuildMessages  int64 = 1 << 9
+	IntentGuildTyping    int64 = 1 << 11
+	IntentDirectMessages int64 = 1 << 12
+	IntentMessageContent int64 = 1 << 15
+
+	// IntentsAll is every bit of the published list (0-16, 20, 21, 24, 25); others close with 4013. It is also what absent intents mean.
+	IntentsAll int64 = 1<<17 - 1 | 1<<20 | 1<<21 | 1<<24 | 1<<25
+)
+
+// Intent tells which intent a session needs for an event of a guild; 0 = none.
+func Intent(event string) int64 { return intents[event] }
+
+var intents = map[string]int64{
+	EventGuildUpdate:       IntentGuilds,
+	EventChannelCreate:     IntentGuilds,
+	EventChannelUpdate:     IntentGuilds,
+	EventChannelDelete:     IntentGuilds,
+	EventGuildRoleCreate:   IntentGuilds,
+	EventGuildRoleUpdate:   IntentGuilds,
+	EventGuildRoleDelete:   IntentGuilds,
+	EventGuildMemberAdd:    IntentGuildMembers,
+	EventGuildMemberUpdate: IntentGuildMembers,
+	EventGuildMemberRemove: IntentGuildMembers,
+	EventInviteCreate:      IntentGuildInvites,
+	EventInviteDelete:      IntentGuildInvites,
+	EventMessageCreate:     IntentGuildMessages,
+	EventMessageUpdate:     IntentGuildMessages,
+	EventMessageDelete:     IntentGuildMessages,
+	EventMessageDeleteBulk: IntentGuildMessages,
+	EventTypingStart:       IntentGuildTyping,
+}
