@@ -1,8 +1,10 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/starling-chat/starling/proto"
@@ -22,6 +24,27 @@ type Checkpoint struct {
 	Counter  uint64
 	Epoch    uint64
 	LastID   proto.ID
+}
+
+// Covers tells whether the checkpoint is at or above the entry. Epoch and counter decide: within a bucket they rise for ever, while
+// sequences start over when the stream was made anew.
+func (c Checkpoint) Covers(a Applied) bool {
+	return cmp.Or(cmp.Compare(a.Entry.Epoch, c.Epoch), cmp.Compare(a.Entry.Counter, c.Counter)) <= 0
+}
+
+// Reach is the checkpoint once a is applied; one that covers a already stays.
+func (c Checkpoint) Reach(a Applied) Checkpoint {
+	if c.Covers(a) {
+		return c
+	}
+	return Checkpoint{Bucket: a.Bucket, Sequence: a.Sequence, Counter: a.Entry.Counter, Epoch: a.Entry.Epoch,
+		LastID: max(c.LastID, proto.ID(a.Entry.LastId))}
+}
+
+// Structural tells whether a Directory has to apply events of a type; the others are of messages and typing. A type that this version does
+// not know counts as structural: passing it over in silence would lose what it changes.
+func Structural(eventType string) bool {
+	return !strings.HasPrefix(eventType, "MESSAGE_") && eventType != proto.EventTypingStart
 }
 
 // An Applied entry is one that the log has accepted, with its sequence.
@@ -58,7 +81,7 @@ type Directory interface {
 	ChannelGuild(ctx context.Context, channel proto.ID) (proto.ID, error)
 	// Invite by code; ErrNotFound, also when it ran out (age or uses).
 	Invite(ctx context.Context, code string, now time.Time) (proto.Invite, error)
-	// Invites of a guild.
+	// Invites of a guild, those that ran out included.
 	Invites(ctx context.Context, guild proto.ID) ([]proto.Invite, error)
 
 	// User by id; ErrNotFound.
