@@ -64,9 +64,14 @@ type SessionGone struct {
 	Session proto.ID `json:"session"`
 }
 
-// A GuildLink tells a user's home bucket of a join or leave; Sequence is that of the guild's bucket.
+// A GuildLink tells a user's home bucket of a join or leave; Sequence, Epoch and Counter are those of the entry in the guild's bucket, Index
+// counts within it. Epoch, Counter and Index order links of one guild even where its log was made anew; _GUILD_JOINED and _GUILD_LEFT carry
+// the link as their body.
 type GuildLink struct {
 	Sequence uint64 `json:"sequence"`
+	Epoch    uint64 `json:"epoch,omitempty"`
+	Counter  uint64 `json:"counter,omitempty"`
+	Index    int    `json:"index,omitempty"`
 }
 
 // GuildCreate is the body of POST /guilds.

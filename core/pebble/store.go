@@ -115,7 +115,9 @@ type logger struct{ log *slog.Logger }
 
 func (l logger) Infof(string, ...any) {}
 
-func (l logger) Errorf(format string, args ...any) { l.log.Error("pebble", "err", fmt.Sprintf(format, args...)) }
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("pebble", "err", fmt.Sprintf(format, args...))
+}
 
 // Fatalf must not return: Pebble calls it when it cannot go on, for example when the disk refuses its log.
 func (l logger) Fatalf(format string, args ...any) {

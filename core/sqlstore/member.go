@@ -1,0 +1,177 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+)
+
+func memberAdd(c change) error {
+	m, err := decode[proto.GuildMember](c)
+	if err != nil {
+		return err
+	}
+	return addMember(c, m.GuildID, m.Member)
+}
+
+func memberUpdate(c change) error {
+	m, err := decode[proto.GuildMember](c)
+	if err != nil {
+		return err
+	}
+	if m.User == nil {
+		return errNoID
+	}
+	return putMember(c, m.GuildID, m.User.ID, m.Member)
+}
+
+func addMember(c change, guild proto.ID, m proto.Member) error {
+	if m.User == nil {
+		return errNoID
+	}
+	if err := putMember(c, guild, m.User.ID, m); err != nil {
+		return err
+	}
+	return c.owe(core.KindGuildJoined, m.User.ID, guild)
+}
+
+// putMember writes the row, counts it if it is new, and keeps member_roles in step with the roles in the body.
+func putMember(c change, guild, user proto.ID, m proto.Member) error {
+	if guild == 0 || user == 0 {
+		return errNoID
+	}
+	m = m.Partial() // whoever the user is, users knows it
+	m.Roles = slices.Clone(m.Roles)
+	if m.Roles == nil {
+		m.Roles = []proto.ID{}
+	}
+	was, err := storedMember(c, guild, user)
+	found := err == nil
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		err = c.exec(`UPDATE guilds SET member_count = member_count + 1 WHERE id = $1`, int64(guild))
+	case found && body(was) == body(m):
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.exec(`INSERT INTO members (guild_id, user_id, body) VALUES ($1, $2, $3)
+		ON CONFLICT (guild_id, user_id) DO UPDATE SET body = excluded.body`, int64(guild), int64(user), body(m)); err != nil {
+		return err
+	}
+	return setRoles(c, guild, user, was.Roles, m.Roles)
+}
+
+func memberRemove(c change) error {
+	m, err := decode[proto.GuildMemberRemove](c)
+	if err != nil {
+		return err
+	}
+	guild, user := m.GuildID, m.User.ID
+	if guild == 0 || user == 0 {
+		return errNoID
+	}
+	was, err := storedMember(c, guild, user)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err := setRoles(c, guild, user, was.Roles, nil); err != nil {
+		return err
+	}
+	gone, err := c.touched(`DELETE FROM members WHERE guild_id = $1 AND user_id = $2`, int64(guild), int64(user))
+	if err != nil {
+		return err
+	}
+	if gone {
+		if err := c.exec(`UPDATE guilds SET member_count = member_count - 1 WHERE id = $1`, int64(guild)); err != nil {
+			return err
+		}
+	}
+	return c.owe(core.KindGuildLeft, user, guild)
+}
+
+func takeRole(c change, guild, user, role proto.ID) error {
+	m, err := storedMember(c, guild, user)
+	if err != nil {
+		return fmt.Errorf("holder %d of role %d: %w", user, role, err)
+	}
+	m.Roles = slices.DeleteFunc(m.Roles, func(id proto.ID) bool { return id == role })
+	if err := c.exec(`UPDATE members SET body = $3 WHERE guild_id = $1 AND user_id = $2`, int64(guild), int64(user), body(m)); err != nil {
+		return err
+	}
+	return setRoles(c, guild, user, []proto.ID{role}, nil)
+}
+
+// storedMember is the member without user, or sql.ErrNoRows.
+func storedMember(c change, guild, user proto.ID) (proto.Member, error) {
+	var m proto.Member
+	var part string
+	err := c.tx.QueryRowContext(c.ctx, `SELECT body FROM members WHERE guild_id = $1 AND user_id = $2`, int64(guild), int64(user)).Scan(&part)
+	if err != nil {
+		return m, err
+	}
+	return m, parse(part, &m)
+}
+
+func setRoles(c change, guild, user proto.ID, was, now []proto.ID) error {
+	for _, role := range was {
+		if slices.Contains(now, role) {
+			continue
+		}
+		if err := c.exec(`DELETE FROM member_roles WHERE guild_id = $1 AND role_id = $2 AND user_id = $3`,
+			int64(guild), int64(role), int64(user)); err != nil {
+			return err
+		}
+	}
+	for _, role := range now {
+		if err := c.exec(`INSERT INTO member_roles (guild_id, role_id, user_id) VALUES ($1, $2, $3)
+			ON CONFLICT (guild_id, role_id, user_id) DO NOTHING`, int64(guild), int64(role), int64(user)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const selectMember = `SELECT m.user_id, m.body, COALESCE(u.body, '') FROM members m LEFT JOIN users u ON u.id = m.user_id WHERE m.guild_id = $1`
+
+// Member implements core.Directory.
+func (s *Store) Member(ctx context.Context, guild, user proto.ID) (proto.Member, error) {
+	all, err := collect(ctx, s.read, scanMember, selectMember+` AND m.user_id = $2`, int64(guild), int64(user))
+	if err == nil && len(all) == 0 {
+		err = core.ErrNotFound
+	}
+	if err != nil {
+		return proto.Member{}, fmt.Errorf("guild %d: member %d: %w", guild, user, err)
+	}
+	return all[0], nil
+}
+
+// Members implements core.Directory.
+func (s *Store) Members(ctx context.Context, guild, after proto.ID, limit int) ([]proto.Member, error) {
+	all, err := collect(ctx, s.read, scanMember, selectMember+` AND m.user_id > $2 ORDER BY m.user_id LIMIT $3`, int64(guild), int64(after), limit)
+	if err != nil {
+		return nil, fmt.Errorf("guild %d: members: %w", guild, err)
+	}
+	return all, nil
+}
+
+func scanMember(rows *sql.Rows) (proto.Member, error) {
+	var m proto.Member
+	var id int64
+	var member, user string
+	if err := rows.Scan(&id, &member, &user); err != nil {
+		return m, err
+	}
+	if err := parse(member, &m); err != nil {
+		return m, err
+	}
+	u, err := userOrStranger(proto.ID(id), user)
+	m.User = &u
+	return m, err
+}

@@ -1,0 +1,73 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	pbuf "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// owe puts a command for a user's home bucket into the outbox: guild.joined or guild.left.
+func (c change) owe(kind string, user, guild proto.ID) error {
+	e := c.at.Entry
+	index := *c.effects
+	*c.effects++
+	link, err := json.Marshal(core.GuildLink{Sequence: c.at.Sequence, Epoch: e.Epoch, Counter: e.Counter, Index: index})
+	if err != nil {
+		return err
+	}
+	id := effectID(c.at, index)
+	command, err := pbuf.Marshal(&pb.Command{Id: id, Kind: kind, Target: uint64(user), Guild: uint64(guild), Bucket: uint32(user.Bucket()), Body: link})
+	if err != nil {
+		return err
+	}
+	return c.exec(`INSERT INTO outbox (id, bucket, epoch, counter, idx, sequence, command) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (id) DO NOTHING`, id, c.at.Bucket, int64(e.Epoch), int64(e.Counter), index, int64(c.at.Sequence), command)
+}
+
+// effectID is the same whenever the same entry is applied, and different for every other entry, even of a log that was made anew.
+func effectID(a core.Applied, index int) []byte {
+	b := make([]byte, 0, 48)
+	for _, v := range []uint64{uint64(a.Bucket), a.Sequence, a.Entry.Incarnation, a.Entry.Epoch, a.Entry.Counter, uint64(index)} {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:16]
+}
+
+// Outbox implements core.Directory.
+func (s *Store) Outbox(ctx context.Context, bucket, limit int) ([]core.Effect, error) {
+	all, err := collect(ctx, s.read, scanEffect,
+		`SELECT bucket, sequence, idx, command FROM outbox WHERE bucket = $1 ORDER BY epoch, counter, idx LIMIT $2`, bucket, limit)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %d: outbox: %w", bucket, err)
+	}
+	return all, nil
+}
+
+func scanEffect(rows *sql.Rows) (core.Effect, error) {
+	var e core.Effect
+	var sequence int64
+	var command []byte
+	if err := rows.Scan(&e.Bucket, &sequence, &e.Index, &command); err != nil {
+		return e, err
+	}
+	e.Sequence, e.Command = uint64(sequence), &pb.Command{}
+	return e, pbuf.Unmarshal(command, e.Command)
+}
+
+// Done implements core.Directory.
+func (s *Store) Done(ctx context.Context, e core.Effect) error {
+	if _, err := s.write.ExecContext(ctx, `DELETE FROM outbox WHERE id = $1`, e.Command.GetId()); err != nil {
+		return fmt.Errorf("bucket %d: outbox: %w", e.Bucket, err)
+	}
+	return nil
+}
