@@ -129,7 +129,7 @@ func parseArgon(phc string) (argonHash, error) {
 	a.salt, err1 = base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	a.sum, err2 = base64.RawStdEncoding.Strict().DecodeString(parts[5])
 	if err1 != nil || err2 != nil || a.memory < 8 || a.memory > 256*1024 || a.time < 1 || a.time > 16 || a.threads < 1 || a.threads > 16 ||
-		len(a.salt) < 8 || len(a.salt) > 64 || len(a.sum) < 16 || len(a.sum) > 64 {
+		len(a.salt) < 8 || len(a.salt) > 64 || len(a.sum) < 16 || len(a.sum) > 64 || a.String() != phc {
 		return a, errPHC
 	}
 	return a, nil

@@ -1,0 +1,140 @@
+// Package dispatch brings commands to the owners of their buckets and holds on while a bucket changes hands: the same id again and again
+// until the command's deadline. It is not the owner (core/bucket), and it decides nothing about a command.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	gproto "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+	"github.com/starling-chat/starling/relay"
+)
+
+// How long and how often a command is tried.
+const (
+	Patience   = 9500 * time.Millisecond // the shortest client time-out is 10 s
+	tryTimeout = 2500 * time.Millisecond // an owner that died with the command in hand answers nothing: ask its successor
+	backoffMin = 20 * time.Millisecond
+	backoffMax = 400 * time.Millisecond
+)
+
+var retries = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_dispatch_retries_total",
+	Help: "Commands sent again, by reason: nobody, timeout, unavailable, other."}, []string{"reason"})
+
+// A Bus is what a Dispatcher needs of relay.Bus.
+type Bus interface {
+	Region() string
+	Request(ctx context.Context, subject string, body []byte) ([]byte, error)
+}
+
+// A Dispatcher sends commands. Any goroutine may call it.
+type Dispatcher struct {
+	bus      Bus
+	patience time.Duration
+	log      *slog.Logger
+}
+
+// New makes a Dispatcher on a connection to the hub.
+func New(bus Bus, log *slog.Logger) *Dispatcher {
+	return &Dispatcher{bus: bus, patience: Patience, log: log}
+}
+
+// Do sends a command to the owner of cmd.Bucket and waits for its result. It sets the deadline, if the caller did not, to the end of ctx
+// or of Patience, whichever is earlier, and repeats the same bytes until then: while nobody serves the bucket, no answer comes, or the
+// owner says 503. A result from 400 up becomes a *proto.Error; so does a deadline that passed, wrapped: proto.ErrUnavailable, and
+// then nobody can say whether the command was executed.
+func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error) {
+	if len(cmd.Id) != 16 || cmd.Bucket >= proto.Buckets {
+		return nil, fmt.Errorf("command %s: id of %d bytes, bucket %d", cmd.Kind, len(cmd.Id), cmd.Bucket)
+	}
+	deadline := time.Now().Add(d.patience)
+	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
+	if cmd.DeadlineMs == 0 {
+		cmd.DeadlineMs = deadline.UnixMilli()
+	} else if end := time.UnixMilli(cmd.DeadlineMs); end.Before(deadline) {
+		deadline = end
+	}
+	body, err := gproto.Marshal(cmd)
+	if err != nil {
+		return nil, fmt.Errorf("command %s: %w", cmd.Kind, err)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+
+	subject := relay.CommandSubject(d.bus.Region(), int(cmd.Bucket))
+	wait := backoffMin
+	for {
+		res, err := d.try(ctx, subject, body)
+		if err == nil {
+			if res.Status >= 400 {
+				return nil, asError(res)
+			}
+			return res, nil
+		}
+		retries.WithLabelValues(reasonOf(err)).Inc()
+		select {
+		case <-ctx.Done():
+			d.log.Warn("command not answered in time", "kind", cmd.Kind, "bucket", cmd.Bucket, "err", err)
+			return nil, fmt.Errorf("command %s to bucket %d: %w (%w)", cmd.Kind, cmd.Bucket, proto.ErrUnavailable, err)
+		case <-time.After(wait/2 + rand.N(wait)): // spread: a whole region retries at once when an owner dies
+		}
+		wait = min(2*wait, backoffMax)
+	}
+}
+
+var errBusyOwner = errors.New("the owner cannot execute it now")
+
+// try sends once. Its errors are all worth another try.
+func (d *Dispatcher) try(ctx context.Context, subject string, body []byte) (*pb.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	answer, err := d.bus.Request(ctx, subject, body)
+	if err != nil {
+		return nil, err
+	}
+	var res pb.Result
+	if err := gproto.Unmarshal(answer, &res); err != nil {
+		return nil, fmt.Errorf("result: %w", err)
+	}
+	switch {
+	case res.Status == http.StatusServiceUnavailable:
+		return nil, errBusyOwner
+	case res.Status < 200 || res.Status > 599:
+		return nil, fmt.Errorf("result: status %d", res.Status)
+	}
+	return &res, nil
+}
+
+func asError(res *pb.Result) error {
+	e := &proto.Error{}
+	if err := json.Unmarshal(res.Body, e); err != nil || e.Message == "" {
+		*e = proto.Error{Message: fmt.Sprintf("%d: %s", res.Status, http.StatusText(int(res.Status)))}
+	}
+	e.Status = int(res.Status)
+	return e
+}
+
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, relay.ErrNobody):
+		return "nobody"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, errBusyOwner):
+		return "unavailable"
+	}
+	return "other"
+}
