@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-chat/starling/cmd/starling/internal/config"
+	"github.com/starling-chat/starling/cmd/starling/internal/role"
+	"github.com/starling-chat/starling/core/server"
+)
+
+func coreCommand(a *app) *cobra.Command {
+	keys := config.New("core",
+		config.Key{Name: "name", Default: "core-1", Kind: "NAME", Usage: "unique in the mesh"}, keyRegion,
+		config.Key{Name: "data", Default: ".data/core", Kind: "DIR", Usage: "folder of directory, history and signing keys"},
+		config.Key{Name: "hub", Default: "nats://127.0.0.1:4222", Kind: "URL", Usage: "client address of the region's hub"},
+		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
+		config.Key{Name: "access-life", Default: "1h", Kind: "DURATION", Usage: "how long a person's token is valid without refresh"},
+		keySecret, keyAdmin, keyLog)
+	return a.command(&cobra.Command{
+		Short: "Own buckets, answer the API, keep directory and history",
+		Long: `A core executes commands in the buckets it owns, appends what they change to the log, applies it to its stores, and answers
+REST, identify and snapshots over NATS. It listens on no port of its own but its admin page.`,
+		Example: `  starling core --secret-file secret --hub nats://10.0.0.1:4222 --data /var/lib/starling/core --admin 127.0.0.1:9098`,
+	}, keys, func(ctx context.Context, v *config.Values) error {
+		level, admin := logLevel(v), v.Loopback("admin", whyAdmin)
+		v.Need("hub")
+		cfg := server.Config{Name: v.Need("name"), Region: v.Need("region"), DataDir: v.Need("data"), HubURL: v.URL("hub", "nats"),
+			Secret: secret(v), RateLimits: v.Switch("rate-limits"), AccessLife: v.Duration("access-life", time.Minute, 30*24*time.Hour)}
+		if err := v.Err(); err != nil {
+			return err
+		}
+		cfg.Log = a.logger(level, "core", cfg.Name)
+		return role.Serve(ctx, role.NewCore(cfg), admin)
+	})
+}

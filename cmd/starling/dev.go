@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/starling-chat/starling/cmd/starling/internal/config"
+	"github.com/starling-chat/starling/cmd/starling/internal/dev"
+)
+
+func devCommand(a *app) *cobra.Command {
+	keys := config.New("dev",
+		config.Key{Name: "edges", Default: "2", Kind: "N", Usage: "how many edges"},
+		config.Key{Name: "leaves", Default: "2", Kind: "N", Usage: "how many leaves; edges are dealt out to them"},
+		config.Key{Name: "http", Default: "127.0.0.1:8080", Kind: "ADDR", Usage: "plain text of the first edge, the next ones follow; port 0 for any"},
+		config.Key{Name: "tls", Default: "127.0.0.1:8443", Kind: "ADDR", Usage: "likewise TLS; empty for none"},
+		config.Key{Name: "admin", Default: "127.0.0.1:9090", Kind: "ADDR", Usage: "likewise admin pages; those of core, hub and leaves come after"},
+		config.Key{Name: "data", Default: ".data", Kind: "DIR", Usage: "folder of all that is kept over restarts"},
+		config.Key{Name: "public-url", Default: "", Kind: "URL", Usage: "http(s)://host:port that clients are told; empty for each edge's own address"},
+		config.Key{Name: "vip", Default: "", Kind: "ADDR", Usage: "forward this address to live edges; then it is what clients are told"},
+		config.Key{Name: "processes", Default: "off", Kind: config.Bool, Usage: "each role in its own process, listed in DATA/mesh.json"},
+		config.Key{Name: "restart", Default: "off", Kind: config.Bool, Usage: "with --processes: start a role anew when its process ended"},
+		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
+		config.Key{Name: "drain-window", Default: "1s", Kind: "DURATION", Usage: "time over which edges send clients elsewhere when they stop"},
+		config.Key{Name: "log", Default: "warn", Kind: "LEVEL", Usage: "least level logged: debug, info, warn or error"})
+	return a.command(&cobra.Command{
+		Short: "Run a whole mesh on this machine",
+		Long: `dev runs one hub, one core, leaves and edges with embedded stores, and prints where to connect and how to make the first account
+and bot. What it keeps is in one folder and survives restarts, kills included. ctrl-C drains, a second ctrl-C stops at once.`,
+		Example: `  # two edges on 127.0.0.1:8080 and 8081
+  starling dev
+
+  # ports that happen to be free, nothing kept afterwards
+  starling dev --http 127.0.0.1:0 --tls 127.0.0.1:0 --admin 127.0.0.1:0 --data "$(mktemp -d)"
+
+  # every role a process: kill any of them and see clients go on
+  starling dev --processes --restart --vip 127.0.0.1:7000
+  kill -9 $(jq '.[] | select(.name == "edge-1").pid' .data/mesh.json)`,
+	}, keys, func(ctx context.Context, v *config.Values) error {
+		cfg := dev.Config{
+			Edges: v.Int("edges", 1, 64), Leaves: v.Int("leaves", 1, 16), Data: v.Need("data"), TLS: v.Addr("tls"),
+			PublicURL: v.URL("public-url", "http", "https"), VIP: v.Loopback("vip", whyPlain),
+			Processes: v.Switch("processes"), Restart: v.Switch("restart"), RateLimits: v.Switch("rate-limits"),
+			DrainWindow: v.Duration("drain-window", 0, 10*time.Minute), LogLevel: logLevel(v), Out: a.stdout, Log: a.stderr,
+		}
+		if v.Need("http") != "" {
+			cfg.HTTP = v.Loopback("http", whyPlain)
+		}
+		if v.Need("admin") != "" {
+			cfg.Admin = v.Loopback("admin", whyAdmin)
+		}
+		if cfg.Restart && !cfg.Processes {
+			v.Wrong("restart", "goes with --processes only")
+		}
+		exe, err := os.Executable()
+		if err != nil && cfg.Processes {
+			v.Wrong("processes", "%w", err)
+		}
+		if err := v.Err(); err != nil {
+			return err
+		}
+		cfg.Executable = exe
+		return dev.Run(ctx, cfg)
+	})
+}

@@ -1,0 +1,38 @@
+package dev
+
+import (
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+)
+
+// Config of a mesh on one machine.
+type Config struct {
+	Edges, Leaves int
+
+	HTTP, TLS, Admin string // of the first edge; the next ones follow on consecutive ports; TLS may be "" for none
+	PublicURL        string // what clients are told; "" = each edge's own address
+	VIP              string // where a forwarder to live edges listens; "" = none
+
+	Data        string // folder of everything kept
+	Processes   bool   // each role in a process of its own
+	Restart     bool   // start a role anew when its process ended
+	RateLimits  bool
+	DrainWindow time.Duration // over which an edge sends its clients away
+	LogLevel    slog.Level
+
+	Executable string    // of role processes; this very binary
+	Out        io.Writer // what people read first
+	Log        io.Writer // logs and progress
+}
+
+const (
+	region     = "local"
+	accessLife = 24 * time.Hour // of people's tokens: nobody wants to refresh them by hand
+)
+
+func (c *Config) path(name ...string) string {
+	return filepath.Join(append([]string{c.Data}, name...)...)
+}
+func (c *Config) secretPath() string { return c.path("secret") }

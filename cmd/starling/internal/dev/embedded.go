@@ -1,0 +1,64 @@
+package dev
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/starling-chat/starling/cmd/starling/internal/devca"
+	"github.com/starling-chat/starling/cmd/starling/internal/role"
+	"github.com/starling-chat/starling/core/server"
+	"github.com/starling-chat/starling/edge"
+	"github.com/starling-chat/starling/relay"
+)
+
+// embedded makes the roles of a mesh inside this process.
+type embedded struct {
+	cfg    *Config
+	secret string
+	cert   *tls.Certificate
+	log    *slog.Logger
+}
+
+func newEmbedded(cfg *Config, files devca.Files, log *slog.Logger) (*embedded, error) {
+	secret, err := role.ReadSecret(cfg.secretPath())
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	return &embedded{cfg: cfg, secret: secret, cert: &cert, log: log}, nil
+}
+
+// node implements maker.
+func (m *embedded) node(r Row) (role.Node, error) {
+	switch r.Role {
+	case "hub":
+		return role.NewHub(relay.HubConfig{Name: r.Name, Region: region, Dir: m.cfg.path("hub"), ClientAddr: r.NATS, LeafAddr: r.leafnodes,
+			Secret: m.secret, Log: m.log}), nil
+	case "leaf":
+		return role.NewLeaf(relay.LeafConfig{Name: r.Name, Region: region, ClientAddr: r.NATS, HubURLs: []string{"nats://" + r.upstream},
+			Secret: m.secret, Log: m.log}), nil
+	case "core":
+		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: "nats://" + r.upstream,
+			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Log: m.log}), nil
+	case "edge":
+		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: "nats://" + r.upstream, Secret: m.secret, HTTPAddr: r.HTTP, TLSAddr: r.TLS,
+			PublicURL: m.cfg.PublicURL, DrainWindow: max(m.cfg.DrainWindow, time.Nanosecond), Log: m.log}
+		if r.TLS != "" {
+			cfg.Cert = m.cert
+		}
+		n, err := role.NewEdge(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return n, nil
+	}
+	return nil, fmt.Errorf("no role %q", r.Role)
+}
+
+// page implements maker: the roles' pages are served here.
+func (m *embedded) page(r Row) string { return r.Admin }

@@ -1,0 +1,106 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/starling-chat/starling/anycast"
+	"github.com/starling-chat/starling/cmd/starling/internal/devca"
+)
+
+// Run starts the mesh, says where it is, and serves until ctx ends; then it drains. nil means that all of it stopped in order.
+func Run(ctx context.Context, cfg Config) (err error) {
+	began := time.Now()
+	lock, err := lockFolder(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	kept, err := openPorts(ctx, cfg.path("ports.json"))
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	p, err := makePlan(ctx, &cfg, kept)
+	if err != nil {
+		return err
+	}
+	if err := p.free(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(kept.save(), keepSecret(cfg.secretPath())); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	files, err := devca.Open(cfg.path("tls"), began)
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	mesh, err := newMeshFile(cfg.path("mesh.json"))
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	log := slog.New(slog.NewTextHandler(cfg.Log, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	var m maker
+	if cfg.Processes {
+		s := startSpawner()
+		defer s.stop()
+		m = &processes{cfg: &cfg, files: files, mesh: mesh, spawner: s, log: log}
+	} else if m, err = newEmbedded(&cfg, files, log); err != nil {
+		return err
+	}
+
+	vip, err := listenVIP(&cfg, p, log)
+	if err != nil {
+		return err
+	}
+	if vip != nil {
+		vipCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan error, 1)
+		go func() { done <- vip.Run(vipCtx) }()
+		defer func() { stop(); err = errors.Join(err, <-done) }() // after the edges: clients hear of the drain through it
+	}
+	f := newFleet(m, cfg.Log)
+	defer func() { err = errors.Join(err, mesh.remove(), f.shutdown()) }()
+	for _, stage := range [][]Row{{p.hub}, append([]Row{p.core}, p.leaves...), p.edges} {
+		if err := f.start(ctx, stage...); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+	if cfg.Processes {
+		if err := mesh.write(); err != nil {
+			return fmt.Errorf("data: %w", err)
+		}
+	}
+	banner(cfg.Out, &cfg, p, files, time.Since(began))
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-f.failed:
+		return err
+	}
+}
+
+// listenVIP takes the address of the forwarder before any edge is told of it.
+func listenVIP(cfg *Config, p *plan, log *slog.Logger) (*anycast.Forwarder, error) {
+	if cfg.VIP == "" {
+		return nil, nil
+	}
+	var edges []anycast.Edge
+	for _, e := range p.edges {
+		edges = append(edges, anycast.Edge{Addr: e.HTTP, Health: "http://" + e.Admin + "/readyz"})
+	}
+	f, err := anycast.Listen(anycast.Config{Addr: cfg.VIP, Edges: edges, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("vip: %w", err)
+	}
+	p.vip = f.Addr().String()
+	if cfg.PublicURL == "" {
+		cfg.PublicURL = "http://" + p.vip
+	}
+	return f, nil
+}

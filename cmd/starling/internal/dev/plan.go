@@ -1,0 +1,213 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+)
+
+// A Row is one role of the mesh as mesh.json tells it: addresses are host:port, "" where the role has none. The pid is 0 while the role's
+// process is gone.
+type Row struct {
+	Role  string `json:"role"`
+	Name  string `json:"name"`
+	PID   int    `json:"pid"`
+	HTTP  string `json:"http,omitempty"`
+	TLS   string `json:"tls,omitempty"`
+	Admin string `json:"admin"`
+	NATS  string `json:"nats,omitempty"` // where its clients connect: cores to a hub, edges to a leaf
+
+	leafnodes string // of a hub: where leaves connect
+	upstream  string // of a leaf the hub's leafnodes, of an edge the leaf's nats
+}
+
+// A plan says who listens where.
+type plan struct {
+	hub, core Row
+	leaves    []Row
+	edges     []Row
+	vip       string
+	ports     *ports
+	asked     map[string]string // address → the flag that asked for it
+	waited    bool              // for a port of the last mesh to come free
+}
+
+// makePlan gives each role its addresses: those asked for, and for the rest the ones of the last start.
+func makePlan(ctx context.Context, cfg *Config, kept *ports) (*plan, error) {
+	p := &plan{vip: cfg.VIP, ports: kept, asked: map[string]string{}}
+	p.hub = Row{Role: "hub", Name: "hub-1"}
+	p.core = Row{Role: "core", Name: "core-1"}
+	for i := range cfg.Leaves {
+		p.leaves = append(p.leaves, Row{Role: "leaf", Name: fmt.Sprintf("leaf-%d", i+1)})
+	}
+	for i := range cfg.Edges {
+		p.edges = append(p.edges, Row{Role: "edge", Name: fmt.Sprintf("edge-%d", i+1)})
+	}
+	var errs []error
+	ask := func(flag, base string, i int, name string) string {
+		addr, err := p.following(flag, base, i, name)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		return addr
+	}
+	if p.vip != "" {
+		p.asked[p.vip] = "vip"
+	}
+	for i := range p.edges {
+		e := &p.edges[i]
+		e.HTTP = ask("http", cfg.HTTP, i, e.Name+".http")
+		e.TLS = ask("tls", cfg.TLS, i, e.Name+".tls")
+		e.Admin = ask("admin", cfg.Admin, i, e.Name+".admin")
+	}
+	for i, r := range append([]*Row{&p.core, &p.hub}, pointers(p.leaves)...) {
+		r.Admin = p.spare(ctx, cfg.Admin, cfg.Edges+i, r.Name+".admin")
+	}
+	p.hub.NATS = p.keep("hub-1.nats")
+	p.hub.leafnodes = p.keep("hub-1.leafnodes")
+	p.core.upstream = p.hub.NATS
+	for i := range p.leaves {
+		p.leaves[i].NATS = p.keep(p.leaves[i].Name + ".nats")
+		p.leaves[i].upstream = p.hub.leafnodes
+	}
+	for i := range p.edges {
+		p.edges[i].upstream = p.leaves[i%len(p.leaves)].NATS
+	}
+	return p, errors.Join(errs...)
+}
+
+func pointers(rows []Row) []*Row {
+	list := make([]*Row, len(rows))
+	for i := range rows {
+		list[i] = &rows[i]
+	}
+	return list
+}
+
+// following is the address i ports after base, or any free one if base's port is 0.
+func (p *plan) following(flag, base string, i int, name string) (string, error) {
+	if base == "" {
+		return "", nil
+	}
+	host, port, err := split(base)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", flag, err)
+	}
+	if port == 0 {
+		return p.keep(name), nil
+	}
+	if port+i > 65535 {
+		return "", fmt.Errorf("%s: port %d of %s is beyond 65535", flag, port+i, name)
+	}
+	addr := net.JoinHostPort(host, strconv.Itoa(port+i))
+	if other := p.asked[addr]; other != "" {
+		return "", fmt.Errorf("%s: %s of %s is also asked for by %s: edges take consecutive ports", flag, addr, name, other)
+	}
+	p.asked[addr] = flag
+	return addr, nil
+}
+
+// spare is following for admin pages nobody asked for by number: where the port is taken another will do.
+func (p *plan) spare(ctx context.Context, base string, i int, name string) string {
+	host, port, err := split(base)
+	if err != nil || port == 0 || port+i > 65535 {
+		return p.keep(name)
+	}
+	addr := net.JoinHostPort(host, strconv.Itoa(port+i))
+	if p.asked[addr] != "" {
+		return p.keep(name)
+	}
+	// On a restart after a kill the last owner may hold it for a moment, and tools know it: worth a short wait.
+	if taken(addr) != nil {
+		limit := handOver
+		if p.waited {
+			limit = 0
+		}
+		p.waited = true
+		if waitFree(ctx, []string{addr}, limit) != nil {
+			return p.keep(name)
+		}
+	}
+	p.asked[addr] = "admin"
+	return addr
+}
+
+func (p *plan) keep(name string) string {
+	for {
+		addr := p.ports.get(name)
+		if p.asked[addr] == "" {
+			return addr
+		}
+		p.ports.drop(name)
+	}
+}
+
+// handOver is how long a port may stay taken by the processes of a mesh that was just killed.
+const handOver = 1500 * time.Millisecond
+
+// free waits until every address is free; those nobody asked for are replaced where they are not. It reports all that stay taken.
+func (p *plan) free(ctx context.Context) error {
+	asked := make([]string, 0, len(p.asked))
+	for addr := range p.asked {
+		asked = append(asked, addr)
+	}
+	var errs []error
+	for addr, err := range waitFree(ctx, asked, handOver) {
+		flag := p.asked[addr]
+		errs = append(errs, fmt.Errorf("%s: port %s is not free (%w): stop what uses it or choose another with --%s HOST:PORT", flag, portOf(addr), err, flag))
+	}
+	return errors.Join(errs...)
+}
+
+// waitFree gives the addresses that are still taken when the limit has passed, with the reason.
+func waitFree(ctx context.Context, addrs []string, limit time.Duration) map[string]error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var left map[string]error
+		for _, addr := range addrs {
+			if err := taken(addr); err != nil {
+				if left == nil {
+					left = map[string]error{}
+				}
+				left[addr] = err
+			}
+		}
+		if left == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return left
+		}
+	}
+}
+
+// taken tells why nobody can listen on addr.
+func taken(addr string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return ln.Close()
+}
+
+func split(addr string) (string, int, error) {
+	host, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err := strconv.Atoi(p)
+	return host, port, err
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}

@@ -1,0 +1,57 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/starling-chat/starling/cmd/starling/internal/admin"
+	"github.com/starling-chat/starling/edge"
+)
+
+// An Edge takes clients.
+type Edge struct {
+	name     string
+	srv      *edge.Server
+	draining atomic.Bool
+}
+
+// NewEdge makes an edge.
+func NewEdge(cfg edge.Config) (*Edge, error) {
+	srv, err := edge.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Edge{name: cfg.Name, srv: srv}, nil
+}
+
+// Run is Node's: when ctx ends clients are sent elsewhere before sockets close.
+func (e *Edge) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { e.draining.Store(true) })
+	defer stop()
+	return e.srv.Run(ctx)
+}
+
+// Ready is Node's.
+func (e *Edge) Ready() <-chan struct{} { return e.srv.Ready() }
+
+// Probes is Node's. An edge that drains is healthy and not ready: nobody new is to come.
+func (e *Edge) Probes() admin.Probes {
+	return admin.Probes{Role: "edge", Name: e.name, Healthy: e.healthy, Check: e.srv.Check, Ready: func() error {
+		if e.draining.Load() {
+			return errors.New("draining")
+		}
+		if err := started(e.srv.Ready()); err != nil {
+			return err
+		}
+		return e.srv.Healthy()
+	}}
+}
+
+// healthy passes while the edge starts: to restart it then would be no help.
+func (e *Edge) healthy() error {
+	if started(e.srv.Ready()) != nil {
+		return nil
+	}
+	return e.srv.Healthy()
+}

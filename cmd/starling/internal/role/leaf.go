@@ -1,0 +1,64 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/starling-chat/starling/cmd/starling/internal/admin"
+	"github.com/starling-chat/starling/relay"
+)
+
+// A Leaf is what the edges of one place connect to.
+type Leaf struct {
+	cfg     relay.LeafConfig
+	started chan struct{} // leaf is set
+	ready   chan struct{} // and was connected to a hub once
+	leaf    *relay.Leaf
+}
+
+// NewLeaf makes a leaf.
+func NewLeaf(cfg relay.LeafConfig) *Leaf {
+	return &Leaf{cfg: cfg, started: make(chan struct{}), ready: make(chan struct{})}
+}
+
+// Run is Node's.
+func (l *Leaf) Run(ctx context.Context) error {
+	leaf, err := relay.StartLeaf(l.cfg)
+	if err != nil {
+		return err
+	}
+	defer leaf.Stop()
+	l.leaf = leaf
+	close(l.started)
+	for tick := time.NewTicker(10 * time.Millisecond); ; { // nothing tells of the link but looking
+		if leaf.Connected() {
+			tick.Stop()
+			close(l.ready)
+			<-ctx.Done()
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return nil
+		}
+	}
+}
+
+// Ready is Node's: the leaf has reached a hub.
+func (l *Leaf) Ready() <-chan struct{} { return l.ready }
+
+// Probes is Node's.
+func (l *Leaf) Probes() admin.Probes {
+	return admin.Probes{Role: "leaf", Name: l.cfg.Name, Ready: func() error {
+		if err := started(l.started); err != nil {
+			return err
+		}
+		if !l.leaf.Connected() {
+			return errors.New("no link to a hub")
+		}
+		return nil
+	}}
+}
