@@ -1,0 +1,109 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+)
+
+// A seat is a member's place in a guild, as the directory has it: what reads are allowed by.
+type seat struct {
+	guild  proto.Guild
+	member proto.Member
+	user   proto.ID
+	base   proto.Permissions
+}
+
+// seat finds the caller's place in a guild. A guild that does not exist is ErrUnknownGuild; for one that the caller is not in, stranger.
+func (s *Server) seat(ctx context.Context, guild, user proto.ID, stranger *proto.Error) (seat, error) {
+	g, err := s.cfg.Directory.Guild(ctx, guild)
+	if errors.Is(err, core.ErrNotFound) {
+		return seat{}, proto.ErrUnknownGuild
+	}
+	if err != nil {
+		return seat{}, fmt.Errorf("guild %d: %w", guild, err)
+	}
+	m, err := s.cfg.Directory.Member(ctx, guild, user)
+	if errors.Is(err, core.ErrNotFound) {
+		return seat{}, stranger
+	}
+	if err != nil {
+		return seat{}, fmt.Errorf("guild %d: member %d: %w", guild, user, err)
+	}
+	roles := make(map[proto.ID]proto.Role, len(g.Roles))
+	for _, r := range g.Roles {
+		roles[r.ID] = r
+	}
+	return seat{guild: g, member: m, user: user, base: proto.GuildPermissions(guild, g.OwnerID == user, m.Roles, roles)}, nil
+}
+
+func (p seat) inChannel(ch proto.Channel) proto.Permissions {
+	return proto.ChannelPermissions(p.guild.ID, p.base, p.user, p.member.Roles, ch.Overwrites)
+}
+
+// channelSeat finds the caller's place in a channel that the caller may see.
+func (s *Server) channelSeat(ctx context.Context, channel, user proto.ID) (seat, proto.Channel, proto.Permissions, error) {
+	guild, err := s.channels.guild(ctx, channel)
+	if err != nil {
+		return seat{}, proto.Channel{}, 0, err
+	}
+	p, err := s.seat(ctx, guild, user, proto.ErrMissingAccess)
+	if errors.Is(err, proto.ErrUnknownGuild) {
+		err = proto.ErrUnknownChannel
+	}
+	if err != nil {
+		return seat{}, proto.Channel{}, 0, err
+	}
+	i := slices.IndexFunc(p.guild.Channels, func(ch proto.Channel) bool { return ch.ID == channel })
+	if i < 0 {
+		return seat{}, proto.Channel{}, 0, proto.ErrUnknownChannel // deleted
+	}
+	perms := p.inChannel(p.guild.Channels[i])
+	if !perms.Has(proto.PermViewChannel) {
+		return seat{}, proto.Channel{}, 0, proto.ErrMissingAccess
+	}
+	return p, p.guild.Channels[i], perms, nil
+}
+
+const channelGuildsMax = 1 << 17
+
+// channelGuilds remembers which guild a channel is of. That never changes; whether the channel still exists is for others to say.
+type channelGuilds struct {
+	directory core.Directory
+
+	mu    sync.RWMutex
+	known map[proto.ID]proto.ID
+}
+
+func newChannelGuilds(d core.Directory) *channelGuilds {
+	return &channelGuilds{directory: d, known: make(map[proto.ID]proto.ID)}
+}
+
+// guild of a channel, or ErrUnknownChannel.
+func (c *channelGuilds) guild(ctx context.Context, channel proto.ID) (proto.ID, error) {
+	c.mu.RLock()
+	guild, found := c.known[channel]
+	c.mu.RUnlock()
+	if found {
+		return guild, nil
+	}
+	guild, err := c.directory.ChannelGuild(ctx, channel)
+	if errors.Is(err, core.ErrNotFound) {
+		return 0, proto.ErrUnknownChannel
+	}
+	if err != nil {
+		return 0, fmt.Errorf("channel %d: %w", channel, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.known) >= channelGuildsMax {
+		clear(c.known)
+	}
+	c.known[channel] = guild
+	return guild, nil
+}

@@ -1,0 +1,146 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+)
+
+const (
+	maxTopic     = 1024
+	maxRateLimit = 21600 // seconds
+	maxPosition  = 1 << 20
+)
+
+// listChannels lists the channels that the caller may see: the same that GUILD_CREATE holds.
+func (s *Server) listChannels(c *call) (reply, error) {
+	p, err := s.pathSeat(c, proto.ErrMissingAccess)
+	if err != nil {
+		return reply{}, err
+	}
+	channels := make([]proto.Channel, 0, len(p.guild.Channels))
+	for _, ch := range p.guild.Channels {
+		if !p.inChannel(ch).Has(proto.PermViewChannel) {
+			continue
+		}
+		if ch, err = s.withLast(c.ctx(), ch); err != nil {
+			return reply{}, err
+		}
+		channels = append(channels, ch)
+	}
+	return reply{http.StatusOK, channels}, nil
+}
+
+func (s *Server) getChannel(c *call) (reply, error) {
+	id, err := c.pathID("channel")
+	if err != nil {
+		return reply{}, err
+	}
+	_, ch, _, err := s.channelSeat(c.ctx(), id, c.who.User)
+	if err != nil {
+		return reply{}, err
+	}
+	if ch, err = s.withLast(c.ctx(), ch); err != nil {
+		return reply{}, err
+	}
+	return reply{http.StatusOK, ch}, nil
+}
+
+// withLast fills last_message_id, which the history knows.
+func (s *Server) withLast(ctx context.Context, ch proto.Channel) (proto.Channel, error) {
+	if ch.Type == proto.ChannelCategory {
+		return ch, nil
+	}
+	last, err := s.cfg.History.LastID(ctx, ch.ID)
+	if err != nil {
+		return ch, fmt.Errorf("channel %d: last message: %w", ch.ID, err)
+	}
+	if last != 0 {
+		ch.LastMessageID = &last
+	}
+	return ch, nil
+}
+
+func (s *Server) createChannel(c *call) (reply, error) {
+	guild, err := c.pathID("guild")
+	if err != nil {
+		return reply{}, err
+	}
+	var in core.ChannelCreate
+	if err := decode(c, &in); err != nil {
+		return reply{}, err
+	}
+	if in.Type != proto.ChannelText && in.Type != proto.ChannelCategory {
+		return reply{}, proto.InvalidForm("type", "BASE_TYPE_CHOICES", "Value must be one of {0, 4}.")
+	}
+	if err := checkChannel(&in.Name, in.Topic, in.Position, &in.RateLimitPerUser, in.Overwrites); err != nil {
+		return reply{}, err
+	}
+	return s.do(c, c.guildCommand(core.KindChannelCreate, guild), in)
+}
+
+func (s *Server) editChannel(c *call) (reply, error) {
+	var in core.ChannelEdit
+	if err := decode(c, &in); err != nil {
+		return reply{}, err
+	}
+	var overwrites []proto.Overwrite
+	if in.Overwrites != nil {
+		overwrites = *in.Overwrites
+	}
+	if err := checkChannel(in.Name, in.Topic.Value, in.Position, in.RateLimitPerUser, overwrites); err != nil {
+		return reply{}, err
+	}
+	cmd, err := s.channelCommand(c, core.KindChannelEdit)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.do(c, cmd, in)
+}
+
+// checkChannel checks what is given.
+func checkChannel(name, topic *string, position, rate *int, overwrites []proto.Overwrite) error {
+	if name != nil {
+		if err := checkLength("name", *name, 1, 100); err != nil {
+			return err
+		}
+	}
+	if topic != nil {
+		if err := checkLength("topic", *topic, 0, maxTopic); err != nil {
+			return err
+		}
+	}
+	if position != nil {
+		if err := checkRange("position", *position, 0, maxPosition); err != nil {
+			return err
+		}
+	}
+	if rate != nil {
+		if err := checkRange("rate_limit_per_user", *rate, 0, maxRateLimit); err != nil {
+			return err
+		}
+	}
+	if len(overwrites) > 500 {
+		return proto.InvalidForm("permission_overwrites", "BASE_TYPE_MAX_LENGTH", "Must be 500 or fewer in length.")
+	}
+	for _, o := range overwrites {
+		if o.ID == 0 {
+			return required("permission_overwrites")
+		}
+		if err := checkOverwriteType(o.Type); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) deleteChannel(c *call) (reply, error) {
+	cmd, err := s.channelCommand(c, core.KindChannelDelete)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.do(c, cmd, nil)
+}

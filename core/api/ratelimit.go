@@ -1,0 +1,84 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/starling-chat/starling/proto"
+)
+
+var limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_api_limited_total",
+	Help: "REST calls answered with 429, by scope."}, []string{"scope"})
+
+// take counts a call against its route's limit and writes the headers of wire-compat 1.5, on 2xx as on 429.
+func (s *Server) take(c *call, route, major, caller string, l Limit) error {
+	v, err := s.limiter.Take(c.ctx(), route+"/"+major+"/"+caller, l)
+	if err != nil { // chat goes on without limits
+		s.log.Warn("rate limiter does not answer", "err", err)
+		v = Verdict{Allowed: true, Remaining: l.Burst - 1}
+	}
+	s.limitHeaders(c.w.Header(), route, l, v)
+	if v.Allowed {
+		return nil
+	}
+	limited.WithLabelValues("user").Inc()
+	return tooMany(v, false)
+}
+
+// takeGlobal counts a call against the limit over all routes of a user. It writes headers only where it refuses.
+func (s *Server) takeGlobal(c *call, user string) error {
+	v, err := s.limiter.Take(c.ctx(), "global//"+user, limitGlobal)
+	if err != nil || v.Allowed {
+		return nil // an error shows at take
+	}
+	limited.WithLabelValues("global").Inc()
+	h := c.w.Header()
+	s.limitHeaders(h, "global", limitGlobal, v)
+	h.Set("X-RateLimit-Scope", "global")
+	h.Set("X-RateLimit-Global", "true")
+	return tooMany(v, true)
+}
+
+func (s *Server) limitHeaders(h http.Header, route string, l Limit, v Verdict) {
+	after := v.ResetAfter
+	if !v.Allowed {
+		after = v.RetryAfter // then one is allowed: clients need not wait longer
+	}
+	reset := s.cfg.Now().Add(after)
+	h.Set("X-RateLimit-Bucket", bucketID(route))
+	h.Set("X-RateLimit-Limit", strconv.Itoa(l.Burst))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(v.Remaining))
+	h.Set("X-RateLimit-Reset", strconv.FormatFloat(float64(reset.UnixMilli())/1000, 'f', 3, 64))
+	h.Set("X-RateLimit-Reset-After", strconv.FormatFloat(millis(after), 'f', 3, 64))
+	h.Set("X-RateLimit-Scope", "user")
+	h.Set("Date", s.cfg.Now().UTC().Format(http.TimeFormat)) // discordgo computes with it
+}
+
+func tooMany(v Verdict, global bool) *proto.Error {
+	return &proto.Error{Status: http.StatusTooManyRequests, Message: "You are being rate limited.",
+		RetryAfter: max(millis(v.RetryAfter), 0.001), Global: &global}
+}
+
+// tooManyBody has exactly the three keys of wire-compat 1.5, and retry_after always looks like a float.
+func tooManyBody(e *proto.Error) json.RawMessage {
+	return fmt.Appendf(nil, `{"message":%q,"retry_after":%.3f,"global":%t}`, e.Message, e.RetryAfter, *e.Global)
+}
+
+// millis gives seconds, rounded up to whole milliseconds.
+func millis(d time.Duration) float64 {
+	return float64((d+time.Millisecond-1)/time.Millisecond) / 1000
+}
+
+// bucketID is the opaque id of a limit: the same for all routes that share it.
+func bucketID(route string) string {
+	f := fnv.New64a()
+	f.Write([]byte(route))
+	return strconv.FormatUint(f.Sum64(), 16)
+}

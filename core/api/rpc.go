@@ -1,0 +1,124 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	gproto "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/auth"
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+const maxSnapshotMembers = 10000 // of one call
+
+// answerIdentify is the rpc "identify": whom a token stands for, and the user as of a sequence of the home bucket.
+func (s *Server) answerIdentify(ctx context.Context, body []byte) []byte {
+	out, err := s.identify(ctx, body)
+	if err != nil {
+		s.log.Warn("identify", "err", err)
+		out = &pb.IdentifyAnswer{Error: "unavailable"}
+	}
+	return encode(out)
+}
+
+// identify answers an empty message for a bad token; an error means that nobody can say now.
+func (s *Server) identify(ctx context.Context, body []byte) (*pb.IdentifyAnswer, error) {
+	var in pb.IdentifyCall
+	if err := gproto.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.deadline(ctx, 0)
+	defer cancel()
+	who, err := s.who.check(ctx, in.Token)
+	if errors.Is(err, auth.ErrBadToken) {
+		return &pb.IdentifyAnswer{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	res, err := s.dispatch.Do(ctx, &pb.Command{Id: newCommandID(), Kind: core.KindSnapshotUser, Target: uint64(who.User),
+		Bucket: uint32(who.User.Bucket())})
+	if isNotFound(err) {
+		return &pb.IdentifyAnswer{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	user := &pb.UserSnapshot{}
+	if err := gproto.Unmarshal(res.Body, user); err != nil {
+		return nil, fmt.Errorf("user %d: snapshot: %w", who.User, err)
+	}
+	return &pb.IdentifyAnswer{User: user, AuthSession: uint64(who.Login)}, nil
+}
+
+// answerGuild is the rpc "guild": a guild as of a sequence of its bucket.
+func (s *Server) answerGuild(ctx context.Context, body []byte) []byte {
+	out, err := s.guildSnapshot(ctx, body)
+	switch {
+	case isNotFound(err):
+		out = &pb.GuildAnswer{Status: http.StatusNotFound}
+	case err != nil:
+		s.log.Warn("guild snapshot", "err", err)
+		out = &pb.GuildAnswer{Status: http.StatusServiceUnavailable}
+	}
+	return encode(out)
+}
+
+func (s *Server) guildSnapshot(ctx context.Context, body []byte) (*pb.GuildAnswer, error) {
+	var in pb.GuildCall
+	if err := gproto.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	if in.Guild == 0 {
+		return nil, proto.ErrUnknownGuild
+	}
+	ask := core.SnapshotGuild{AllMembersUpTo: int(min(in.AllMembersUpTo, maxSnapshotMembers))}
+	for _, m := range in.Members[:min(len(in.Members), maxSnapshotMembers)] {
+		if m != 0 {
+			ask.Members = append(ask.Members, proto.ID(m))
+		}
+	}
+	b, err := json.Marshal(ask)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.deadline(ctx, 0)
+	defer cancel()
+	res, err := s.dispatch.Do(ctx, &pb.Command{Id: newCommandID(), Kind: core.KindSnapshotGuild, Guild: in.Guild, Body: b,
+		Bucket: uint32(proto.ID(in.Guild).Bucket())})
+	if err != nil {
+		return nil, err
+	}
+	guild := &pb.GuildSnapshot{}
+	if err := gproto.Unmarshal(res.Body, guild); err != nil {
+		return nil, fmt.Errorf("guild %d: snapshot: %w", in.Guild, err)
+	}
+	return &pb.GuildAnswer{Guild: guild, Status: http.StatusOK}, nil
+}
+
+// newCommandID is for snapshots: nobody repeats them.
+func newCommandID() []byte {
+	id := make([]byte, 16)
+	rand.Read(id)
+	return id
+}
+
+func isNotFound(err error) bool {
+	var e *proto.Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
+}
+
+func encode(m gproto.Message) []byte {
+	b, err := gproto.Marshal(m)
+	if err != nil {
+		return nil // strings of ours that are no UTF-8: a bug; the caller fails to decode what it needs
+	}
+	return b
+}

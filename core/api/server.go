@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/auth"
+	"github.com/starling-chat/starling/core/dispatch"
+)
+
+// refreshLife is how long a person stays logged in without using the login.
+const refreshLife = 90 * 24 * time.Hour
+
+// A Bus is what a Server needs of relay.Bus.
+type Bus interface {
+	dispatch.Bus
+	Serve(subject, queue string, workers int, h func(ctx context.Context, body []byte) []byte) (stop func(), err error)
+}
+
+// Config is what a Server is made of. All stores are used by any goroutine.
+type Config struct {
+	Region     string
+	Name       string // of this core
+	Bus        Bus
+	Directory  core.Directory
+	History    core.History
+	Keys       *auth.Keys
+	RateLimits bool          // false: headers only
+	AccessLife time.Duration // of a person's JWT; 0 = 15 min
+	Logger     *slog.Logger
+	Limiter    Limiter // nil = in process
+	Now        func() time.Time
+}
+
+// A Server answers REST calls and the edges' rpcs. Any core's will do: it keeps only caches, seconds old at most where age matters.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	dispatch *dispatch.Dispatcher
+	hasher   *auth.Hasher
+	who      *identities
+	limiter  Limiter
+	channels *channelGuilds
+	handler  http.Handler
+	ready    chan struct{}
+}
+
+// New makes a Server; Run starts it, Handler works without.
+func New(cfg Config) *Server {
+	if cfg.AccessLife <= 0 {
+		cfg.AccessLife = 15 * time.Minute
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Limiter == nil {
+		cfg.Limiter = NewLimiter(cfg.Now)
+	}
+	if !cfg.RateLimits {
+		cfg.Limiter = unlimited{}
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, dispatch: dispatch.New(cfg.Bus, cfg.Logger),
+		hasher:  auth.NewHasher(max(1, runtime.GOMAXPROCS(0)), 128), // 128 wait some 2 s per core
+		limiter: cfg.Limiter, channels: newChannelGuilds(cfg.Directory), ready: make(chan struct{})}
+	s.who = newIdentities(cfg.Directory, cfg.Keys, cfg.Now)
+	s.handler = s.routes()
+	return s
+}
+
+// Handler serves the API as HTTP.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Ready is closed once Run serves every subject.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
