@@ -1,0 +1,144 @@
+// Package server is one core node: stores, the owner of the buckets, and the API, on one connection to the hub. It wires and decides
+// nothing; it knows no edge.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/starling-chat/starling/core/api"
+	"github.com/starling-chat/starling/core/auth"
+	"github.com/starling-chat/starling/core/bucket"
+	"github.com/starling-chat/starling/core/pebble"
+	"github.com/starling-chat/starling/core/sqlstore"
+	"github.com/starling-chat/starling/relay"
+)
+
+// logStreams is how many streams the embedded log has; production has 16.
+const logStreams = 1
+
+// Config of a core node.
+type Config struct {
+	Name       string
+	Region     string
+	DataDir    string // directory.db, history/ and keys/ are made in it
+	HubURL     string
+	Secret     string        // of the mesh, to connect to the hub
+	RateLimits bool          // false: headers only
+	AccessLife time.Duration // of a person's JWT; 0 = 15 min
+	Log        *slog.Logger
+}
+
+// A Server is a core node. Make it with New, start it with Run once.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	ready chan struct{}
+	owner atomic.Pointer[bucket.Owner] // nil until it runs
+	bus   atomic.Pointer[relay.Bus]
+}
+
+// New makes a core node and starts nothing.
+func New(cfg Config) *Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{cfg: cfg, log: cfg.Log.With("core", cfg.Name, "region", cfg.Region), ready: make(chan struct{})}
+}
+
+// Ready is closed once the node owns its buckets and answers calls.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Check compares the node's tables; an error also while it is not ready or has lost the hub.
+func (s *Server) Check() error {
+	select {
+	case <-s.ready:
+	default:
+		return errors.New("core: not ready")
+	}
+	if bus := s.bus.Load(); bus == nil || !bus.Connected() {
+		return errors.New("core: no connection to the hub")
+	}
+	return s.owner.Load().Check()
+}
+
+// Run serves until ctx ends, then stops from the outside in: the API, which lets its calls finish, the owner, the stores, the connection.
+func (s *Server) Run(ctx context.Context) error {
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	keys, err := auth.OpenKeys(filepath.Join(s.cfg.DataDir, "keys"))
+	if err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	bus, err := relay.Connect(ctx, relay.Config{URL: s.cfg.HubURL, Secret: s.cfg.Secret, Name: s.cfg.Name, Region: s.cfg.Region, Log: s.log})
+	if err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	defer bus.Close()
+	directory, err := sqlstore.OpenSQLite(ctx, filepath.Join(s.cfg.DataDir, "directory.db"))
+	if err != nil {
+		return fmt.Errorf("core: directory: %w", err)
+	}
+	defer s.close("directory", directory.Close)
+	history, err := pebble.Open(filepath.Join(s.cfg.DataDir, "history"))
+	if err != nil {
+		return fmt.Errorf("core: history: %w", err)
+	}
+	defer s.close("history", history.Close)
+	eventLog, err := relay.OpenLog(ctx, bus, logStreams)
+	if err != nil {
+		return fmt.Errorf("core: log: %w", err)
+	}
+	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Directory: directory,
+		History: history, Logger: s.log})
+	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: directory, History: history, Keys: keys,
+		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Logger: s.log})
+	s.owner.Store(owner)
+	s.bus.Store(bus)
+	return s.serve(ctx, owner, front)
+}
+
+// serve runs the owner around the API: it is there before the first call and until after the last.
+func (s *Server) serve(ctx context.Context, owner *bucket.Owner, front *api.Server) error {
+	owning, stopOwner := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopOwner()
+	g, failed := errgroup.WithContext(ctx) // ends with ctx, and when a part fails
+	g.Go(func() error { return owner.Run(owning) })
+	g.Go(func() error {
+		defer stopOwner()
+		select {
+		case <-owner.Ready():
+		case <-failed.Done():
+			return nil
+		}
+		return front.Run(failed)
+	})
+	g.Go(func() error {
+		select {
+		case <-front.Ready():
+			s.log.Info("core ready")
+			close(s.ready)
+		case <-failed.Done():
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) close(what string, f func() error) {
+	if err := f(); err != nil {
+		s.log.Error("close", "store", what, "err", err)
+	}
+}
