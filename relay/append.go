@@ -1,0 +1,169 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+const (
+	expectHeader = "Nats-Expected-Last-Subject-Sequence"
+
+	// JetStream's error codes that mean something here.
+	codeWrongSequence = 10071 // names the last sequence of the subject
+	codeSequenceRace  = 10164 // another append is under way: nothing known
+	codeTooLarge      = 10054
+	codeNoMessage     = 10037
+
+	appendWait = time.Second          // for an answer before the same bytes are sent again
+	repeatWait = 5 * time.Millisecond // grows to repeatMax
+	repeatMax  = 250 * time.Millisecond
+)
+
+// A conflict is an entry of somebody else where ours was to go.
+type conflict struct {
+	sequence uint64
+	entry    *pb.Entry
+}
+
+func (c *conflict) Error() string {
+	return fmt.Sprintf("entry %d of epoch %d is in its place", c.sequence, c.entry.Epoch)
+}
+
+// store appends body, which encodes e, behind the entry at expected, and returns when the outcome is certain: its sequence, or a *conflict.
+// While it is not, the very same bytes go out again with the same expectation, so that at most one of them is ever stored.
+// Any other error leaves the outcome unknown, except ErrTooLarge.
+func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entry, body []byte) (uint64, error) {
+	subject := LogSubject(l.bus.region, bucket)
+	for try := 0; ; try++ {
+		if try > 0 {
+			repeats.Inc()
+			if err := pause(ctx, try-1); err != nil {
+				return 0, fmt.Errorf("outcome unknown: %w", err)
+			}
+		}
+		ack, err := l.publish(ctx, subject, expected, body)
+		if err != nil {
+			if ctx.Err() != nil {
+				return 0, fmt.Errorf("outcome unknown: %w", ctx.Err())
+			}
+			continue
+		}
+		switch {
+		case ack.Error == nil && ack.Sequence > 0:
+			return ack.Sequence, nil
+		case ack.Error == nil:
+			continue // not an answer of a stream
+		case ack.Error.Code == codeTooLarge:
+			return 0, ErrTooLarge
+		case ack.Error.Code != codeWrongSequence:
+			if try == 0 && ack.Error.Code != codeSequenceRace {
+				l.bus.log.Warn("the log refuses an append", "bucket", bucket, "code", ack.Error.Code, "err", ack.Error.Description)
+			}
+			continue
+		}
+		last, err := ack.Error.lastSequence()
+		if err != nil {
+			continue
+		}
+		if last < expected {
+			// Retention took the entry that we expected, or the stream is another one.
+			if err := l.checkIncarnation(ctx); errors.Is(err, ErrRemade) {
+				return 0, err
+			} else if err == nil {
+				expected = last
+			}
+			continue
+		}
+		if last == expected {
+			continue // true at that moment only; ask again
+		}
+		found, err := l.findAppend(ctx, bucket, expected+1, last, e)
+		var c *conflict
+		switch {
+		case err == nil && found > 0:
+			return found, nil
+		case errors.As(err, &c):
+			return 0, err
+		}
+		// Not readable now, or aged out meanwhile: the next answer names a sequence again.
+	}
+}
+
+// findAppend reads a bucket's log from first to last and returns the sequence of e, or a *conflict with the last entry if e is not there.
+func (l *Log) findAppend(ctx context.Context, bucket int, first, last uint64, e *pb.Entry) (uint64, error) {
+	var found uint64
+	var other *conflict
+	err := l.read(ctx, bucket, first, last, func(seq uint64, entry *pb.Entry) error {
+		if entry.AppendId == e.AppendId && entry.Epoch == e.Epoch && entry.Counter == e.Counter {
+			found = seq
+		}
+		other = &conflict{seq, entry}
+		return nil
+	})
+	switch {
+	case found > 0:
+		return found, nil
+	case err != nil:
+		return 0, err
+	case other == nil:
+		return 0, errNone
+	}
+	return 0, other
+}
+
+// A pubAck is the stream's answer to an append.
+type pubAck struct {
+	Sequence uint64    `json:"seq"`
+	Error    *apiError `json:"error"`
+}
+
+type apiError struct {
+	Code        int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+// lastSequence reads the number at the end of "wrong last sequence: 12".
+func (e *apiError) lastSequence() (uint64, error) {
+	_, digits, ok := strings.Cut(e.Description, ": ")
+	if !ok {
+		return 0, fmt.Errorf("no sequence in %.80q", e.Description)
+	}
+	return strconv.ParseUint(digits, 10, 64)
+}
+
+// publish sends an append once. An error means that its outcome is unknown.
+func (l *Log) publish(ctx context.Context, subject string, expected uint64, body []byte) (pubAck, error) {
+	m := nats.NewMsg(subject)
+	m.Data = body
+	m.Header[expectHeader] = []string{strconv.FormatUint(expected, 10)}
+	ctx, cancel := context.WithTimeout(ctx, appendWait)
+	defer cancel()
+	answer, err := l.bus.request(ctx, m)
+	if err != nil {
+		return pubAck{}, err
+	}
+	var ack pubAck
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return pubAck{}, fmt.Errorf("answer of the log: %w", err)
+	}
+	return ack, nil
+}
+
+// pause waits before repeat n, the longer the more there were.
+func pause(ctx context.Context, n int) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(min(repeatWait<<min(n, 10), repeatMax)):
+		return nil
+	}
+}

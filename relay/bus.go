@@ -1,0 +1,267 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Errors of requests that callers test for.
+var (
+	ErrNobody = errors.New("nobody serves this subject")             // certainly not executed
+	ErrBusy   = errors.New("the server has more requests than room") // certainly not executed
+	ErrLost   = errors.New("connection lost before the answer")      // executed or not
+)
+
+const (
+	reconnectWait = 100 * time.Millisecond // between tries; there are a handful of servers, not thousands
+	busyHeader    = "Starling-Busy"
+)
+
+// Config says which hub or leaf to connect to.
+type Config struct {
+	URL    string
+	Secret string
+	Name   string // shown by the server
+	Region string
+	Log    *slog.Logger
+}
+
+// A Bus is one connection to a hub or leaf. It reconnects for ever; whoever reads a stream of messages learns of every moment in which some
+// may have been lost. Any goroutine may use it.
+type Bus struct {
+	region string
+	nc     *nats.Conn
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	link     context.Context // ends when the connection is lost
+	cut      context.CancelFunc
+	back     chan struct{} // closed while connected
+	watchers map[int]func(gapReason, *nats.Subscription)
+	nextID   int
+	closed   bool
+}
+
+// gapReason says why messages may have been lost; it labels a metric.
+type gapReason string
+
+// Connect keeps trying until it is connected or ctx ends.
+func Connect(ctx context.Context, cfg Config) (*Bus, error) {
+	if !checkRegion(cfg.Region) {
+		return nil, fmt.Errorf("bus %s: region %q: want lower-case letters, digits, hyphens", cfg.Name, cfg.Region)
+	}
+	u, err := withUser(cfg.URL, userCore, cfg.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("bus %s: %w", cfg.Name, err)
+	}
+	b := &Bus{
+		region:   cfg.Region,
+		log:      logger(cfg.Log).With("bus", cfg.Name),
+		back:     make(chan struct{}),
+		watchers: map[int]func(gapReason, *nats.Subscription){},
+	}
+	b.link, b.cut = context.WithCancel(context.Background())
+	close(b.back)
+	opts := []nats.Option{
+		nats.Name(cfg.Name),
+		nats.Timeout(2 * time.Second),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.ReconnectBufSize(-1), // what is said into the void should fail at once: callers know what to do
+		nats.IgnoreAuthErrorAbort(),
+		nats.IgnoreDiscoveredServers(),
+		nats.PingInterval(pingEvery),
+		nats.MaxPingsOutstanding(2),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.onDisconnect(err) }),
+		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) { b.onError(sub, err) }),
+	}
+	told := false
+	for {
+		b.nc, err = nats.Connect(u.String(), opts...)
+		if err == nil {
+			return b, nil
+		}
+		if !told {
+			told = true
+			b.log.Info("waiting for the server", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("bus %s: %w: %w", cfg.Name, ctx.Err(), err)
+		case <-time.After(reconnectWait):
+		}
+	}
+}
+
+// Region the bus belongs to.
+func (b *Bus) Region() string { return b.region }
+
+// Connected tells whether the connection stands.
+func (b *Bus) Connected() bool { return b.nc.IsConnected() }
+
+// Close ends the connection and all subscriptions on it.
+func (b *Bus) Close() {
+	b.mu.Lock()
+	b.closed = true
+	b.cut()
+	b.mu.Unlock()
+	b.nc.Close()
+}
+
+// Request sends body and waits for one answer. While the bus is disconnected it waits for the connection; once sent, a lost
+// connection ends it with ErrLost.
+func (b *Bus) Request(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	m, err := b.request(ctx, &nats.Msg{Subject: subject, Data: body})
+	if err != nil {
+		return nil, fmt.Errorf("request %s: %w", subject, err)
+	}
+	if m.Header.Get(busyHeader) != "" {
+		return nil, fmt.Errorf("request %s: %w", subject, ErrBusy)
+	}
+	return m.Data, nil
+}
+
+func (b *Bus) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	for {
+		link, err := b.awaitConnection(ctx)
+		if err != nil {
+			return nil, err
+		}
+		attempt, cancel := context.WithCancelCause(ctx)
+		stop := context.AfterFunc(link, func() { cancel(ErrLost) })
+		answer, err := b.nc.RequestMsgWithContext(attempt, m)
+		stop()
+		cause := context.Cause(attempt)
+		cancel(nil)
+		switch {
+		case err == nil:
+			return answer, nil
+		case errors.Is(err, nats.ErrNoResponders):
+			return nil, ErrNobody
+		case errors.Is(err, nats.ErrReconnectBufExceeded):
+			// Refused before it was sent: the connection broke a moment ago.
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(time.Millisecond):
+			}
+		case ctx.Err() == nil && errors.Is(cause, ErrLost):
+			return nil, ErrLost
+		default:
+			return nil, err
+		}
+	}
+}
+
+// awaitConnection returns, once connected, a context that ends when the connection is lost.
+func (b *Bus) awaitConnection(ctx context.Context) (context.Context, error) {
+	for {
+		b.mu.Lock()
+		link, back, closed := b.link, b.back, b.closed
+		b.mu.Unlock()
+		if closed {
+			return nil, nats.ErrConnectionClosed
+		}
+		select {
+		case <-back:
+			return link, nil
+		default:
+		}
+		select {
+		case <-back:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second): // Close does not close back
+		}
+	}
+}
+
+// Publish sends body to whoever listens now. It fails while disconnected.
+func (b *Bus) Publish(subject string, body []byte) error {
+	if err := b.nc.Publish(subject, body); err != nil {
+		return fmt.Errorf("publish %s: %w", subject, err)
+	}
+	return nil
+}
+
+// Subscribe calls h with each message, one at a time. Messages may be lost, at a reconnect or when h is too slow; for those that must not
+// be there is the Reader.
+func (b *Bus) Subscribe(subject string, h func(subject string, body []byte)) (stop func(), err error) {
+	sub, err := b.nc.Subscribe(subject, func(m *nats.Msg) { h(m.Subject, m.Data) })
+	if err != nil {
+		return nil, fmt.Errorf("subscribe %s: %w", subject, err)
+	}
+	if err := b.nc.Flush(); err != nil && !b.nc.IsReconnecting() {
+		_ = sub.Unsubscribe()
+		return nil, fmt.Errorf("subscribe %s: %w", subject, err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil
+}
+
+// watch calls f, which must not block, at every moment in which messages may have been lost; sub is nil if any subscription may have.
+func (b *Bus) watch(f func(gapReason, *nats.Subscription)) (stop func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id := b.nextID
+	b.nextID++
+	b.watchers[id] = f
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.watchers, id)
+	}
+}
+
+func (b *Bus) gap(reason gapReason, sub *nats.Subscription) {
+	b.mu.Lock()
+	fs := make([]func(gapReason, *nats.Subscription), 0, len(b.watchers))
+	for _, f := range b.watchers {
+		fs = append(fs, f)
+	}
+	b.mu.Unlock()
+	for _, f := range fs {
+		f(reason, sub)
+	}
+}
+
+func (b *Bus) onDisconnect(err error) {
+	b.mu.Lock()
+	closed := b.closed
+	if b.link.Err() == nil {
+		b.cut()
+		b.back = make(chan struct{})
+	}
+	b.mu.Unlock()
+	if !closed {
+		b.log.Warn("disconnected", "err", err)
+	}
+}
+
+func (b *Bus) onReconnect() {
+	b.mu.Lock()
+	if b.link.Err() != nil && !b.closed {
+		b.link, b.cut = context.WithCancel(context.Background())
+		close(b.back)
+	}
+	b.mu.Unlock()
+	b.log.Info("reconnected")
+	b.gap(gapReconnect, nil)
+}
+
+func (b *Bus) onError(sub *nats.Subscription, err error) {
+	reason := gapError
+	if errors.Is(err, nats.ErrSlowConsumer) {
+		reason = gapSlow
+	} else {
+		b.log.Warn("bus error", "err", err)
+	}
+	b.gap(reason, sub)
+}

@@ -1,0 +1,126 @@
+package relay
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// beatEvery is how often a hub says that it is there.
+const beatEvery = time.Second
+
+// HubConfig says where a hub listens and keeps its log.
+type HubConfig struct {
+	Name       string // unique in the mesh
+	Region     string // JetStream domain
+	Dir        string // of the log; kept over restarts
+	ClientAddr string // host:port for cores; port 0 = any free one
+	LeafAddr   string // host:port for leaves
+	Secret     string // of cores and leaves; empty = open to all
+	SyncAlways bool   // fsync before each acknowledgement: outlives power loss, not only a killed process
+	Log        *slog.Logger
+}
+
+// A Hub is an embedded NATS server that keeps a region's event log and joins cores and leaves.
+type Hub struct {
+	server *server.Server
+	bus    *nats.Conn
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// StartHub runs a hub; it returns once it serves.
+func StartHub(cfg HubConfig) (*Hub, error) {
+	if !checkRegion(cfg.Region) {
+		return nil, fmt.Errorf("hub %s: region %q: want lower-case letters, digits, hyphens", cfg.Name, cfg.Region)
+	}
+	opts, err := baseOptions(cfg.Name, cfg.ClientAddr)
+	if err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
+	}
+	opts.LeafNode.Host, opts.LeafNode.Port, err = splitAddr(cfg.LeafAddr)
+	if err != nil {
+		return nil, fmt.Errorf("hub %s: leaf address: %w", cfg.Name, err)
+	}
+	opts.LeafNode.IsolateLeafnodeInterest = true // else every edge carries the whole mesh's interest
+	opts.JetStream = true
+	opts.JetStreamDomain = cfg.Region
+	opts.StoreDir = cfg.Dir
+	opts.SyncAlways = cfg.SyncAlways
+	opts.SyncInterval = 10 * time.Second // the default of 2 min makes power loss dear
+	if cfg.Secret != "" {
+		opts.Users = []*server.User{
+			{Username: userCore, Password: cfg.Secret},
+			{Username: userLeaf, Password: cfg.Secret, Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Deny: leafMayNotPublish},
+			}},
+		}
+	}
+	log := logger(cfg.Log).With("hub", cfg.Name)
+	s, err := startServer(opts, log)
+	if err != nil {
+		return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
+	}
+	h := &Hub{server: s}
+	copts := []nats.Option{nats.InProcessServer(s), nats.Name(cfg.Name + " beat")}
+	if cfg.Secret != "" {
+		copts = append(copts, nats.UserInfo(userCore, cfg.Secret))
+	}
+	h.bus, err = nats.Connect("", copts...)
+	if err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("hub %s: own connection: %w", cfg.Name, err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	h.done.Add(1)
+	go h.beat(ctx, BeatSubject(cfg.Region))
+	log.Info("hub serves", "clients", s.ClientURL(), "leaves", h.LeafURL())
+	return h, nil
+}
+
+// ClientURL is what cores connect to.
+func (h *Hub) ClientURL() string { return h.server.ClientURL() }
+
+// LeafURL is what leaves connect to.
+func (h *Hub) LeafURL() string {
+	o, err := h.server.Varz(nil)
+	if err != nil {
+		return ""
+	}
+	return "nats://" + joinHostPort(o.LeafNode.Host, o.LeafNode.Port)
+}
+
+// Leaves counts the leaves that are connected.
+func (h *Hub) Leaves() int { return h.server.NumLeafNodes() }
+
+// Stop ends the hub and returns when its files are closed.
+func (h *Hub) Stop() {
+	h.stop()
+	h.done.Wait()
+	h.bus.Close()
+	h.server.Shutdown()
+	h.server.WaitForShutdown()
+}
+
+func (h *Hub) beat(ctx context.Context, subject string) {
+	defer h.done.Done()
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		// A failed beat is noticed by whoever misses it.
+		_ = h.bus.Publish(subject, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package relay
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Reasons of gaps.
+const (
+	gapPredecessor gapReason = "predecessor" // an entry names another predecessor than the last applied
+	gapCounter     gapReason = "counter"     // the bucket's own counter jumps
+	gapDigest      gapReason = "digest"      // the owner is further than what has arrived
+	gapSilence     gapReason = "silence"     // no digest for 3 s
+	gapReconnect   gapReason = "reconnect"   // the connection was lost
+	gapSlow        gapReason = "slow"        // this process did not keep up and dropped messages
+	gapError       gapReason = "error"       // any other error of the connection
+	gapIncarnation gapReason = "incarnation" // somebody speaks of another log
+)
+
+var (
+	appends = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_appends_total", Help: "Entries that the log has accepted.",
+	})
+	appendSeconds = promauto.NewHistogram(prometheus.HistogramOpts{
+		Name: "starling_relay_append_seconds", Help: "From append to certain outcome.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
+	})
+	repeats = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_append_repeats_total", Help: "Appends sent again because their outcome was unknown.",
+	})
+	takeOvers = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_takeovers_total", Help: "Buckets taken over.",
+	})
+	gaps = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_relay_gaps_total", Help: "Moments in which a followed bucket may have missed an entry, by reason.",
+	}, []string{"reason"})
+	repairs = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_repairs_total", Help: "Times that a bucket was read from the log to close a gap.",
+	})
+	repaired = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_repaired_entries_total", Help: "Entries that came from the log instead of live.",
+	})
+	resets = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_resets_total", Help: "Buckets whose past could not be read any more.",
+	})
+	refused = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_requests_refused_total", Help: "Requests answered busy because too many waited.",
+	})
+	malformed = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_malformed_total", Help: "Messages dropped because they could not be read.",
+	})
+	digestLag = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_digest_lag_seconds", Help: "Age of the oldest last digest of a followed bucket.",
+	})
+)

@@ -1,0 +1,108 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// commandBacklog is how many commands may wait for the dispatcher, which only hands them on; beyond, they are dropped and their senders,
+// who repeat until their deadline, send them again.
+const commandBacklog = 1 << 16
+
+// Serve answers requests with up to workers at once; queue "" means no queue group. As many as 16 for each worker may wait (at
+// least 64); beyond, a request is answered at once with what its sender sees as ErrBusy. Stop waits for what has begun.
+func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Context, body []byte) []byte) (stop func(), err error) {
+	waiting := make(chan *nats.Msg, max(16*workers, 64))
+	take := func(m *nats.Msg) {
+		if m.Reply == "" {
+			return
+		}
+		select {
+		case waiting <- m:
+		default:
+			refused.Inc()
+			busy := nats.NewMsg(m.Reply)
+			busy.Header.Set(busyHeader, "1")
+			_ = b.nc.PublishMsg(busy) // the sender has its own time-out
+		}
+	}
+	var sub *nats.Subscription
+	if queue == "" {
+		sub, err = b.nc.Subscribe(subject, take)
+	} else {
+		sub, err = b.nc.QueueSubscribe(subject, queue, take)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("serve %s: %w", subject, err)
+	}
+	if err := b.nc.Flush(); err != nil && !b.nc.IsReconnecting() {
+		_ = sub.Unsubscribe()
+		return nil, fmt.Errorf("serve %s: %w", subject, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	for range max(workers, 1) {
+		done.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case m := <-waiting:
+					_ = b.nc.Publish(m.Reply, h(ctx, m.Data)) // a lost answer is a time-out to the sender
+				}
+			}
+		})
+	}
+	return func() {
+		_ = sub.Unsubscribe()
+		cancel()
+		done.Wait()
+	}, nil
+}
+
+// ServeCommands serves the commands of buckets through one dispatcher. h must not block; reply may be called once, from any goroutine.
+func (b *Bus) ServeCommands(buckets []int, h func(bucket int, body []byte, reply func([]byte))) (stop func(), err error) {
+	in := make(chan *nats.Msg, commandBacklog)
+	var subs []*nats.Subscription
+	unsubscribe := func() {
+		for _, s := range subs {
+			_ = s.Unsubscribe()
+		}
+	}
+	for _, bucket := range buckets {
+		s, err := b.nc.ChanSubscribe(CommandSubject(b.region, bucket), in)
+		if err != nil {
+			unsubscribe()
+			return nil, fmt.Errorf("serve commands of bucket %d: %w", bucket, err)
+		}
+		subs = append(subs, s)
+	}
+	if err := b.nc.Flush(); err != nil && !b.nc.IsReconnecting() {
+		unsubscribe()
+		return nil, fmt.Errorf("serve commands: %w", err)
+	}
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-quit:
+				return
+			case m := <-in:
+				_, bucket, ok := parseBucketSubject(m.Subject)
+				if !ok || m.Reply == "" {
+					continue
+				}
+				h(bucket, m.Data, func(answer []byte) { _ = b.nc.Publish(m.Reply, answer) })
+			}
+		}
+	}()
+	return func() {
+		unsubscribe()
+		close(quit)
+		<-ended
+	}, nil
+}

@@ -1,0 +1,182 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	chat "github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// ErrLogBehind says that a store is further than the log: the log lost its tail, as after power loss without SyncAlways.
+var ErrLogBehind = errors.New("the log ends before the store's checkpoint")
+
+// TakeOver makes the caller the bucket's owner: it appends a take-over entry whose epoch is above any seen and above from's; from then on
+// no earlier owner can append anything. It hands every entry with events to replay, in order and once each, that is above from.Sequence
+// (the store's checkpoint) or not older than since (zero: no matter); the caller tells by the sequence which of them the store has. An error
+// of replay ends it.
+func (l *Log) TakeOver(ctx context.Context, bucket int, from Position, since time.Time,
+	replay func(seq uint64, e *pb.Entry) error) (*Writer, error) {
+	if bucket < 0 || bucket >= chat.Buckets {
+		return nil, fmt.Errorf("take over bucket %d: no such bucket", bucket)
+	}
+	at, err := l.appendTakeOver(ctx, bucket, from)
+	if err != nil {
+		return nil, fmt.Errorf("take over bucket %d: %w", bucket, err)
+	}
+	if at.Sequence <= from.Sequence {
+		return nil, fmt.Errorf("take over bucket %d: log at %d, store at %d: %w", bucket, at.Sequence, from.Sequence, ErrLogBehind)
+	}
+	first := from.Sequence + 1
+	if !since.IsZero() {
+		if first, err = l.firstSince(ctx, bucket, first, since); err != nil {
+			return nil, fmt.Errorf("take over bucket %d: %w", bucket, err)
+		}
+	}
+	err = l.read(ctx, bucket, first, at.Sequence, func(seq uint64, e *pb.Entry) error {
+		if len(e.Events) == 0 || replay == nil {
+			return nil
+		}
+		return replay(seq, e)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take over bucket %d: replay: %w", bucket, err)
+	}
+	takeOvers.Inc()
+	return &Writer{log: l, bucket: bucket, at: at}, nil
+}
+
+// appendTakeOver fences off earlier owners.
+func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Position, error) {
+	var least uint64 // sequence that a read must reach: an append was refused because of it
+	epoch := from.Epoch
+	for try := 0; ; try++ {
+		if try > 0 {
+			if err := pause(ctx, try-1); err != nil {
+				return Position{}, err
+			}
+		}
+		last, tail, err := l.lastEntry(ctx, bucket)
+		if err != nil && !errors.Is(err, errNone) {
+			if ctx.Err() != nil {
+				return Position{}, ctx.Err()
+			}
+			if errors.Is(err, errUnreadable) {
+				return Position{}, err
+			}
+			continue // the hub is away or not ready
+		}
+		if last < least {
+			continue // a stale replica
+		}
+		e := &pb.Entry{
+			Incarnation: l.incarnation,
+			Counter:     max(from.Counter, tail.GetCounter()) + 1,
+			LastId:      max(uint64(from.LastID), tail.GetLastId()),
+			AppendId:    randomNumber(),
+			TimeMs:      time.Now().UnixMilli(),
+			TakeOver:    true,
+		}
+		epoch = max(epoch, tail.GetEpoch())
+		e.Epoch = epoch + 1
+		body, err := proto.Marshal(e)
+		if err != nil {
+			return Position{}, err
+		}
+		seq, err := l.store(ctx, bucket, last, e, body)
+		var c *conflict
+		if errors.As(err, &c) {
+			least, epoch = c.sequence, max(epoch, c.entry.Epoch)
+			continue
+		}
+		if err != nil {
+			return Position{}, err
+		}
+		return Position{Sequence: seq, Counter: e.Counter, Epoch: e.Epoch, LastID: chat.ID(e.LastId)}, nil
+	}
+}
+
+// errUnreadable says that the log holds something that is no entry.
+var errUnreadable = errors.New("unreadable entry in the log")
+
+// lastEntry reads the last entry of a bucket; errNone. It may be stale.
+func (l *Log) lastEntry(ctx context.Context, bucket int) (uint64, *pb.Entry, error) {
+	s, err := l.bus.getLast(ctx, l.stream(bucket), LogSubject(l.bus.region, bucket))
+	if err != nil {
+		return 0, nil, err
+	}
+	e, err := decodeEntry(s.data)
+	if err != nil {
+		return 0, nil, fmt.Errorf("sequence %d: %w: %w", s.sequence, errUnreadable, err)
+	}
+	return s.sequence, e, nil
+}
+
+// firstSince is the earlier of first and the first entry of the bucket that is not older than since.
+func (l *Log) firstSince(ctx context.Context, bucket int, first uint64, since time.Time) (uint64, error) {
+	req := getRequest{StartTime: &since, NextFor: LogSubject(l.bus.region, bucket), Batch: 1}
+	for try := 0; ; try++ {
+		_, _, err := l.bus.getBatch(ctx, l.stream(bucket), req, func(s stored) error {
+			first = min(first, s.sequence)
+			return nil
+		})
+		if err == nil || errors.Is(err, errNone) {
+			return first, nil
+		}
+		if perr := pause(ctx, try); perr != nil {
+			return 0, fmt.Errorf("%w: %w", perr, err)
+		}
+	}
+}
+
+// read hands the bucket's entries from first to last, which must exist, to f, each once and in order. Reads may be stale or cut short: it
+// goes on until last was seen. errNone says that last is not there any more.
+func (l *Log) read(ctx context.Context, bucket int, first, last uint64, f func(seq uint64, e *pb.Entry) error) error {
+	req := getRequest{Seq: first, NextFor: LogSubject(l.bus.region, bucket), Batch: batchMessages, MaxBytes: batchBytes}
+	idle, beyond := 0, false
+	for req.Seq <= last {
+		var failed error
+		before := req.Seq
+		_, _, err := l.bus.getBatch(ctx, l.stream(bucket), req, func(s stored) error {
+			if s.sequence < req.Seq || s.sequence > last {
+				beyond = beyond || s.sequence > last
+				return nil
+			}
+			e, err := decodeEntry(s.data)
+			if err != nil {
+				failed = fmt.Errorf("sequence %d: %w: %w", s.sequence, errUnreadable, err)
+				return failed
+			}
+			req.Seq = s.sequence + 1
+			failed = f(s.sequence, e)
+			return failed
+		})
+		switch {
+		case failed != nil:
+			return failed
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case req.Seq > last:
+			return nil
+		case beyond:
+			return errNone
+		case req.Seq > before:
+			idle = 0
+			continue
+		}
+		if idle++; idle > readTries && errors.Is(err, errNone) {
+			return err
+		}
+		if err := pause(ctx, idle-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTries is how often an empty answer is taken for a stale one, over some 300 ms.
+const readTries = 6
