@@ -128,7 +128,7 @@ func (g *Gateway) frame(p []byte, binary bool, o Options) {
 	if err := json.Unmarshal(p, &f); err != nil {
 		return // shape has told
 	}
-	g.add(Event{Op: f.Op, S: f.S, T: f.T, D: f.D, At: time.Now(), Binary: binary})
+	g.Add(Event{Op: f.Op, S: f.S, T: f.T, D: f.D, At: time.Now(), Binary: binary})
 	switch proto.Opcode(f.Op) {
 	case proto.OpHello:
 		var h proto.Hello

@@ -36,7 +36,8 @@ type Log struct {
 // NewLog makes an empty log; tell hears of every break of the rules of the wire.
 func NewLog(tell func(problem string)) *Log { return &Log{more: make(chan struct{}), tell: tell} }
 
-func (l *Log) add(e Event) {
+// Add appends an event.
+func (l *Log) Add(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e.Op == 0 {
