@@ -52,8 +52,12 @@ func putGuild(c change, g proto.Guild) error {
 		return errNoID
 	}
 	g.Roles, g.Channels, g.Members, g.MemberCount = nil, nil, nil, 0
-	return c.exec(`INSERT INTO guilds (id, body, member_count) VALUES ($1, $2, 0)
-		ON CONFLICT (id) DO UPDATE SET body = excluded.body`, int64(g.ID), body(g))
+	known, err := c.touched(`UPDATE guilds SET body = $2 WHERE id = $1`, int64(g.ID), body(g))
+	if err != nil || known {
+		return err
+	}
+	return c.exec(`INSERT INTO guilds (id, body, member_count) VALUES ($1, $2, (SELECT COUNT(*) FROM members WHERE guild_id = $1))`,
+		int64(g.ID), body(g))
 }
 
 func guildDelete(c change) error {
