@@ -1,0 +1,163 @@
+package bucket
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/starling-chat/starling/core"
+)
+
+const (
+	applyBatch    = 64 // entries per call of a store
+	applyRetryMin = 10 * time.Millisecond
+	applyRetryMax = 2 * time.Second
+	applyTimeout  = 30 * time.Second // of one try
+)
+
+// An applier has one store apply one bucket's entries, in order and each until it succeeds. Its goroutine lives while there are entries.
+type applier struct {
+	// Fixed at construction.
+	store   string
+	log     *slog.Logger
+	apply   func(context.Context, []core.Applied) error
+	spawn   func(func()) bool
+	changed func() // after every change of what is applied
+	ctx     context.Context
+	stop    context.CancelFunc
+
+	mu      sync.Mutex
+	queue   []timed // the front ones may be under way
+	running bool
+	applied uint64        // sequence
+	idle    chan struct{} // closed when running turns false
+}
+
+type timed struct {
+	core.Applied
+	at time.Time
+}
+
+func newApplier(ctx context.Context, store string, log *slog.Logger, apply func(context.Context, []core.Applied) error,
+	spawn func(func()) bool, changed func()) *applier {
+	a := &applier{store: store, log: log, apply: apply, spawn: spawn, changed: changed}
+	a.ctx, a.stop = context.WithCancel(ctx)
+	return a
+}
+
+// add hands over an entry that the log holds.
+func (a *applier) add(e core.Applied) {
+	unapplied.WithLabelValues(a.store).Inc()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queue = append(a.queue, timed{e, time.Now()})
+	if a.running {
+		return
+	}
+	idle := make(chan struct{})
+	if a.spawn(func() { a.run(); close(idle) }) {
+		a.running, a.idle = true, idle
+	}
+}
+
+func (a *applier) run() {
+	for {
+		a.mu.Lock()
+		n := min(len(a.queue), applyBatch)
+		if n == 0 || a.ctx.Err() != nil {
+			a.running = false
+			a.mu.Unlock()
+			return
+		}
+		batch := make([]core.Applied, n)
+		for i := range batch {
+			batch[i] = a.queue[i].Applied
+		}
+		a.mu.Unlock()
+		if !a.try(batch) {
+			continue // stopping
+		}
+		a.mu.Lock()
+		for i := range n {
+			applySeconds.WithLabelValues(a.store).Observe(time.Since(a.queue[i].at).Seconds())
+			a.queue[i] = timed{}
+		}
+		a.queue = a.queue[n:]
+		if len(a.queue) == 0 {
+			a.queue = nil
+		}
+		a.applied = batch[n-1].Sequence
+		a.mu.Unlock()
+		unapplied.WithLabelValues(a.store).Sub(float64(n))
+		a.changed()
+	}
+}
+
+// try applies batch until it succeeds; false means that the applier is stopping.
+func (a *applier) try(batch []core.Applied) bool {
+	wait := applyRetryMin
+	for tries := 1; ; tries++ {
+		ctx, cancel := context.WithTimeout(a.ctx, applyTimeout)
+		err := a.apply(ctx, batch)
+		cancel()
+		if err == nil {
+			if tries > 1 {
+				a.log.Info("store applies again", "store", a.store, "tries", tries)
+			}
+			return true
+		}
+		if a.ctx.Err() != nil {
+			return false
+		}
+		applyErrors.WithLabelValues(a.store).Inc()
+		if tries == 1 || tries%20 == 0 {
+			a.log.Error("store does not apply, will repeat", "store", a.store, "sequence", batch[0].Sequence, "err", err)
+		}
+		if !sleep(a.ctx, wait) {
+			return false
+		}
+		wait = min(2*wait, applyRetryMax)
+	}
+}
+
+// backlog is how many entries wait.
+func (a *applier) backlog() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.queue)
+}
+
+// done is the sequence up to which entries are applied.
+func (a *applier) done() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.applied
+}
+
+// close stops the applier, dropping what waits: the log still holds it. It returns when nothing runs any more.
+func (a *applier) close() {
+	a.stop()
+	a.mu.Lock()
+	idle := a.idle
+	a.mu.Unlock()
+	if idle != nil {
+		<-idle
+	}
+	a.mu.Lock()
+	unapplied.WithLabelValues(a.store).Sub(float64(len(a.queue)))
+	a.queue = nil
+	a.mu.Unlock()
+}
+
+// sleep waits for d; false if ctx ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

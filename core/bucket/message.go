@@ -1,0 +1,226 @@
+package bucket
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// messageFlags may be set by clients: SUPPRESS_EMBEDS and SUPPRESS_NOTIFICATIONS. Others are dropped; 64 (ephemeral) would make one
+// client drop the message.
+const messageFlags = 1<<2 | 1<<12
+
+func messageCreate(t *turn) error {
+	var body core.MessageCreate
+	if err := t.body(&body); err != nil {
+		return err
+	}
+	a, ch, p, err := t.accessTo()
+	if err != nil {
+		return err
+	}
+	if ch.Type != proto.ChannelText {
+		return proto.ErrNonTextChannel
+	}
+	if !p.Has(proto.PermSendMessages) {
+		return proto.ErrMissingPermission
+	}
+	if err := checkContent(body.Content); err != nil {
+		return err
+	}
+	nonce, raw, err := parseNonce(body.Nonce)
+	if err != nil {
+		return err
+	}
+	enforced := body.EnforceNonce && nonce != ""
+	if enforced {
+		if m := t.b.recent.nonce(nonceKey{a.user(), ch.ID, nonce}); m != nil {
+			repeatsTotal.WithLabelValues("nonce").Inc()
+			t.repeat = m
+			return nil
+		}
+	}
+	msg := proto.Message{ChannelID: ch.ID, GuildID: &a.g.info.ID, Author: *a.member.User, Content: body.Content, TTS: body.TTS,
+		Attachments: []proto.Nothing{}, Embeds: []proto.Nothing{}, Components: []proto.Nothing{}, Flags: body.Flags & messageFlags, Nonce: raw}
+	partial := a.member.Partial()
+	msg.Member = &partial
+	mentions, err := t.mention(a, p, &msg)
+	if err != nil {
+		return err
+	}
+	if msg.ID, err = t.newID(); err != nil {
+		return err
+	}
+	msg.Timestamp = proto.Time(msg.ID.Time()) // clients compute it from the id as well
+	ev := t.emitMessage(proto.EventMessageCreate, &msg, mentions, func() {
+		ch.last, ch.lastKnown = msg.ID, true
+	})
+	if enforced {
+		ev.Nonce = nonce
+	}
+	return t.answered(ev, 200)
+}
+
+func messageEdit(t *turn) error {
+	var body core.MessageEdit
+	if err := t.body(&body); err != nil {
+		return err
+	}
+	a, ch, p, err := t.accessTo()
+	if err != nil {
+		return err
+	}
+	msg, err := t.b.message(t.ctx, ch.ID, t.target())
+	if err != nil {
+		return err
+	}
+	if msg.Author.ID != a.user() && (body.Content != nil || !p.Has(proto.PermManageMessages)) {
+		return proto.ErrNotAuthor // others may change flags, with MANAGE_MESSAGES
+	}
+	if body.Content == nil && body.Flags == nil {
+		return t.just(200, restMessage(*msg))
+	}
+	mentions := mentionIDs(msg)
+	msg.GuildID = &a.g.info.ID
+	if msg.Author.ID == a.user() {
+		partial := a.member.Partial()
+		msg.Member = &partial
+	}
+	if body.Flags != nil {
+		msg.Flags = msg.Flags&^messageFlags | *body.Flags&messageFlags
+	}
+	if body.Content != nil {
+		if err := checkContent(*body.Content); err != nil {
+			return err
+		}
+		msg.Content = *body.Content
+		if mentions, err = t.mention(a, p, msg); err != nil {
+			return err
+		}
+		edited := proto.Time(t.now)
+		msg.EditedTimestamp = &edited
+	}
+	ev := t.emitMessage(proto.EventMessageUpdate, msg, mentions, nil)
+	ev.Author = uint64(msg.Author.ID) // whose content it is: authors get it without the intent
+	return t.answered(ev, 200)
+}
+
+func messageDelete(t *turn) error {
+	a, ch, p, err := t.accessTo()
+	if err != nil {
+		return err
+	}
+	msg, err := t.b.message(t.ctx, ch.ID, t.target())
+	if err != nil {
+		return err
+	}
+	if msg.Author.ID != a.user() && !p.Has(proto.PermManageMessages) {
+		return proto.ErrMissingPermission
+	}
+	gone := proto.MessageDelete{ID: msg.ID, ChannelID: ch.ID, GuildID: a.g.info.ID}
+	ev := t.emit(&pb.Event{Type: proto.EventMessageDelete, Guild: uint64(a.g.info.ID), Channel: uint64(ch.ID), Id: uint64(msg.ID),
+		Required: uint64(proto.PermViewChannel)}, gone, func() { t.b.overlay.pend(msg.ID, nil) })
+	return t.answered(ev, 204)
+}
+
+// emitMessage emits a whole message, with and without its content.
+func (t *turn) emitMessage(kind string, msg *proto.Message, mentions []uint64, effect func()) *pb.Event {
+	ev := &pb.Event{Type: kind, Guild: uint64(*msg.GuildID), Channel: uint64(msg.ChannelID), Id: uint64(msg.ID),
+		Mentions: mentions, Required: uint64(proto.PermViewChannel)}
+	if msg.Content != "" {
+		bare := *msg
+		bare.Content = ""
+		ev.BodyNoContent = encode(bare)
+	}
+	return t.emit(ev, msg, func() {
+		t.b.overlay.pend(msg.ID, ev)
+		if effect != nil {
+			effect()
+		}
+	})
+}
+
+// message gives a message as the last command left it: pending, in the log, or in the history.
+func (b *bucket) message(ctx context.Context, channel, id proto.ID) (*proto.Message, error) {
+	if id == 0 {
+		return nil, proto.ErrUnknownMessage
+	}
+	msg := &proto.Message{}
+	if ev, ok := b.overlay.get(id); ok {
+		if ev == nil || proto.ID(ev.Channel) != channel {
+			return nil, proto.ErrUnknownMessage
+		}
+		if err := json.Unmarshal(ev.Body, msg); err != nil {
+			return nil, fmt.Errorf("message %d: %w", id, err)
+		}
+		return msg, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	m, err := b.state.history.Message(ctx, channel, id)
+	if errors.Is(err, core.ErrNotFound) {
+		if b.hist.backlog() > 0 {
+			return nil, proto.ErrUnavailable // it may be in what a replay has not written yet
+		}
+		return nil, proto.ErrUnknownMessage
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &m, nil
+}
+
+// checkContent applies the rules of a message's text. Length counts code points; Discord's clients count UTF-16 units, which are never
+// fewer, so nothing that they allow is refused.
+func checkContent(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return proto.ErrEmptyMessage
+	}
+	if utf8.RuneCountInString(s) > proto.MaxContent {
+		return proto.InvalidForm("content", "BASE_TYPE_MAX_LENGTH", fmt.Sprintf("Must be %d or fewer in length.", proto.MaxContent))
+	}
+	return nil
+}
+
+// parseNonce reads a string of at most 25 characters or an integer; it gives the text and the JSON as it was sent.
+func parseNonce(raw json.RawMessage) (string, json.RawMessage, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return "", nil, nil
+	}
+	bad := proto.InvalidForm("nonce", "NONCE_TYPE_INVALID", "Must be a string of 25 or fewer characters, or an integer.")
+	var s string
+	if raw[0] == '"' {
+		if err := json.Unmarshal(raw, &s); err != nil || utf8.RuneCountInString(s) > proto.MaxNonce {
+			return "", nil, bad
+		}
+		return s, raw, nil
+	}
+	if _, err := strconv.ParseInt(string(raw), 10, 64); err != nil {
+		if _, err := strconv.ParseUint(string(raw), 10, 64); err != nil {
+			return "", nil, bad
+		}
+	}
+	return string(raw), raw, nil
+}
+
+// restMessage is the form that REST answers with.
+func restMessage(m proto.Message) proto.Message {
+	m.GuildID, m.Member = nil, nil
+	return m
+}
+
+func mentionIDs(m *proto.Message) []uint64 {
+	var ids []uint64
+	for _, u := range m.Mentions {
+		ids = append(ids, uint64(u.ID))
+	}
+	return ids
+}

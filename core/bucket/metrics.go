@@ -1,0 +1,46 @@
+package bucket
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+var (
+	commandsTotal = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_bucket_commands_total", Help: "Commands answered, by kind and status.",
+	}, []string{"kind", "status"})
+	groupCommands = promauto.NewHistogram(prometheus.HistogramOpts{
+		Name: "starling_bucket_group_commands", Help: "Commands with events that one group holds.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+	})
+	appendSeconds = promauto.NewHistogram(prometheus.HistogramOpts{
+		Name: "starling_bucket_append_seconds", Help: "Time of one append to the log.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
+	})
+	applySeconds = promauto.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "starling_bucket_apply_seconds", Help: "Time from append to applied, by store.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
+	}, []string{"store"})
+	applyErrors = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_bucket_apply_errors_total", Help: "Failed tries to apply entries, by store.",
+	}, []string{"store"})
+	unapplied = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "starling_bucket_unapplied_entries", Help: "Entries in the log that a store has not applied.",
+	}, []string{"store"})
+	refusedTotal = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_bucket_refused_total", Help: "Commands not executed, by reason.",
+	}, []string{"reason"})
+	supersededTotal = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_bucket_superseded_total", Help: "Buckets lost to another owner.",
+	})
+	repeatsTotal = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_bucket_repeats_total", Help: "Commands answered with an earlier result, by what was known.",
+	}, []string{"known"})
+)
+
+// countCommand counts an answer; kinds that do not exist share one label.
+func countCommand(kind string, status int32) {
+	if _, ok := handlers[kind]; !ok && !snapshots[kind] {
+		kind = "unknown"
+	}
+	commandsTotal.WithLabelValues(kind, strconv.Itoa(int(status))).Inc()
+}

@@ -1,0 +1,138 @@
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	protobuf "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+	"github.com/starling-chat/starling/relay"
+)
+
+const (
+	outboxPage     = 100
+	outboxTimeout  = 5 * time.Second // of one try
+	outboxRetryMin = 20 * time.Millisecond
+	outboxRetryMax = 2 * time.Second
+)
+
+// An outbox sends what a bucket's entries owe to other buckets, in order, each until it is done. Its goroutine lives while there is
+// something to send.
+type outbox struct {
+	b *bucket
+
+	mu      sync.Mutex
+	running bool
+	again   bool // kicked while running
+}
+
+// owesEffects tells whether applying events puts something into the outbox.
+func owesEffects(events []*pb.Event) bool {
+	return slices.ContainsFunc(events, func(ev *pb.Event) bool {
+		switch ev.Type {
+		case proto.EventInternalGuildBorn, proto.EventGuildMemberAdd, proto.EventGuildMemberRemove, proto.EventGuildDelete:
+			return true
+		}
+		return false
+	})
+}
+
+// kick has the outbox look at what is owed.
+func (x *outbox) kick() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.running {
+		x.again = true
+		return
+	}
+	x.running = x.b.o.spawn(x.run)
+}
+
+func (x *outbox) run() {
+	ctx := x.b.o.ctx
+	wait := outboxRetryMin
+	for {
+		n, err := x.sendPage(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return // for good: the next owner goes on
+		case err != nil:
+			if wait >= outboxRetryMax {
+				x.b.log.Warn("effect not done, will repeat", "err", err)
+			}
+			if !sleep(ctx, wait) {
+				return
+			}
+			wait = min(2*wait, outboxRetryMax)
+			continue
+		}
+		wait = outboxRetryMin
+		if n < outboxPage && x.rest() {
+			return
+		}
+	}
+}
+
+// rest ends the goroutine unless there was a kick since it looked.
+func (x *outbox) rest() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.again {
+		x.again = false
+		return false
+	}
+	x.running = false
+	return true
+}
+
+// sendPage does the oldest effects, one after the other.
+func (x *outbox) sendPage(ctx context.Context) (int, error) {
+	effects, err := x.b.o.cfg.Directory.Outbox(ctx, x.b.n, outboxPage)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range effects {
+		if err := x.send(ctx, e); err != nil {
+			return 0, fmt.Errorf("%s for bucket %d: %w", e.Command.GetKind(), e.Command.GetBucket(), err)
+		}
+		if err := x.b.o.cfg.Directory.Done(ctx, e); err != nil {
+			return 0, err
+		}
+	}
+	return len(effects), nil
+}
+
+// send asks the other bucket's owner. What it refuses on the merits is done as well: asking again would change nothing.
+func (x *outbox) send(ctx context.Context, e core.Effect) error {
+	cfg := &x.b.o.cfg
+	ctx, cancel := context.WithTimeout(ctx, outboxTimeout)
+	defer cancel()
+	cmd := protobuf.CloneOf(e.Command)
+	deadline, _ := ctx.Deadline()
+	cmd.DeadlineMs = deadline.UnixMilli()
+	body, err := protobuf.Marshal(cmd)
+	if err != nil {
+		return err
+	}
+	answer, err := cfg.Bus.Request(ctx, relay.CommandSubject(cfg.Region, int(cmd.Bucket)), body)
+	if err != nil {
+		return err
+	}
+	var r pb.Result
+	if err := protobuf.Unmarshal(answer, &r); err != nil {
+		return err
+	}
+	switch {
+	case r.Status >= 500 || r.Status == 429:
+		return fmt.Errorf("status %d", r.Status)
+	case r.Status >= 400:
+		x.b.log.Error("effect refused", "kind", cmd.Kind, "user", cmd.Target, "guild", cmd.Guild, "status", r.Status)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+	"github.com/starling-chat/starling/relay"
+)
+
+const (
+	replayBacklog = 1024            // entries that replay may be ahead of a store
+	replayHistory = 3 * time.Second // that a take-over waits for the history to catch up
+)
+
+// takeOver makes this owner the bucket's only writer: it learns how far the stores are, fences every earlier writer, replays what the
+// stores lack, and remembers the answers of the last minutes. The directory is synced when it returns.
+func (b *bucket) takeOver(ctx context.Context) error {
+	if err := b.o.slots.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer b.o.slots.Release(1)
+	b.phase.Store(phaseTaking)
+
+	dirAt, err := b.o.cfg.Directory.Checkpoint(ctx, b.n)
+	if err != nil {
+		return fmt.Errorf("bucket %d: directory: %w", b.n, err)
+	}
+	histAt, err := b.o.cfg.History.Checkpoint(ctx, b.n)
+	if err != nil {
+		return fmt.Errorf("bucket %d: history: %w", b.n, err)
+	}
+	b.state = newState(b.o.cfg.Directory, b.o.cfg.History)
+	b.recent = newRecent()
+	b.overlay = newOverlay()
+	b.dir = newApplier(ctx, "directory", b.log, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
+	b.hist = newApplier(ctx, "history", b.log, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
+	b.dirSeq, b.histSeq = dirAt.Sequence, histAt.Sequence
+
+	since := b.o.cfg.Now().Add(-memory)
+	floor := max(dirAt.LastID, histAt.LastID)
+	replay := func(seq uint64, e *pb.Entry) error {
+		floor = max(floor, proto.ID(e.LastId))
+		if at := time.UnixMilli(e.TimeMs); !at.Before(since) {
+			for _, ev := range e.Events {
+				b.recent.learn(ev, seq, at)
+			}
+		}
+		b.hand(core.Applied{Bucket: b.n, Sequence: seq, Entry: e})
+		return b.awaitBacklog(ctx, replayBacklog)
+	}
+	w, err := b.o.cfg.Log.TakeOver(ctx, b.n, position(dirAt, histAt), since, replay)
+	if err != nil {
+		return fmt.Errorf("bucket %d: take over: %w", b.n, err)
+	}
+	pos := w.Position()
+	b.touch()
+	if err := b.awaitDirectory(ctx); err != nil {
+		return err
+	}
+	b.awaitHistory(ctx, replayHistory)
+	b.writer = w
+	b.issuer = proto.NewIssuer(b.n, max(floor, pos.LastID))
+	b.publish()
+	b.phase.Store(phaseOwned)
+	b.outbox.kick()
+	return nil
+}
+
+// position is the lower of two checkpoints, with the highest epoch and counter that either knows.
+func position(x, y core.Checkpoint) relay.Position {
+	low := x
+	if y.Sequence < x.Sequence {
+		low = y
+	}
+	return relay.Position{Sequence: low.Sequence, Counter: low.Counter, Epoch: max(x.Epoch, y.Epoch), LastID: max(x.LastID, y.LastID)}
+}
+
+// publish tells the digest how far the bucket is.
+func (b *bucket) publish() {
+	pos := b.writer.Position()
+	b.at.Store(&pos)
+}
+
+// hand gives an entry of the log to the stores that it concerns.
+func (b *bucket) hand(a core.Applied) {
+	structure, messages := concerns(a.Entry.Events)
+	if structure && a.Sequence > b.dirSeq {
+		b.dirSeq = a.Sequence
+		b.dir.add(a)
+	}
+	if messages && a.Sequence > b.histSeq {
+		b.histSeq = a.Sequence
+		b.hist.add(a)
+	}
+	if a.Sequence > b.lastEntry.Sequence {
+		b.lastEntry = a
+	}
+}
+
+// concerns tells which stores have something to apply in events: a deleted channel is both structure and messages.
+func concerns(events []*pb.Event) (structure, messages bool) {
+	for _, ev := range events {
+		structure = structure || core.Structural(ev.Type)
+		messages = messages || !core.Structural(ev.Type) || ev.Type == proto.EventChannelDelete
+	}
+	return structure, messages
+}
+
+// awaitBacklog waits until neither store lags by n entries.
+func (b *bucket) awaitBacklog(ctx context.Context, n int) error {
+	for b.dir.backlog() >= n || b.hist.backlog() >= n {
+		if err := b.awaitChange(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitDirectory waits until the directory is synced, however long it takes.
+func (b *bucket) awaitDirectory(ctx context.Context) error {
+	for !b.synced() {
+		if err := b.awaitChange(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitHistory waits until the history has applied everything, or d has passed.
+func (b *bucket) awaitHistory(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for b.hist.backlog() > 0 {
+		if b.awaitChange(ctx, t.C) != nil {
+			return
+		}
+	}
+}
+
+// awaitChange waits for an applier to say something.
+func (b *bucket) awaitChange(ctx context.Context, timeout <-chan time.Time) error {
+	select {
+	case <-b.wake: // also for commands: the loop looks at the queue before it waits
+		return nil
+	case <-timeout:
+		return context.DeadlineExceeded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
