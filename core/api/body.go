@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -53,14 +52,15 @@ func readBody(r *http.Request) ([]byte, error) {
 
 // payloadOf finds payload_json in a multipart form. Files have no place to go to: a message without its attachment would be a lie.
 func payloadOf(body []byte, boundary string) ([]byte, error) {
-	if boundary == "" {
+	// A form that is cut short ends like a whole one to the reader: look for its last boundary.
+	if boundary == "" || !bytes.Contains(body, []byte("--"+boundary+"--")) {
 		return nil, proto.ErrInvalidJSON
 	}
 	form := multipart.NewReader(bytes.NewReader(body), boundary)
 	var payload []byte
 	for n := 0; ; n++ {
 		part, err := form.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			return payload, nil
 		}
 		if err != nil || n >= maxParts {
