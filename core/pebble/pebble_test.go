@@ -21,3 +21,5 @@ func open(t *testing.T, place string) core.History {
 }
 
 func TestHistory(t *testing.T) { storetest.History(t, open) }
+
+func TestKill(t *testing.T) { storetest.KillHistory(t, open) }

@@ -22,3 +22,5 @@ func open(t *testing.T, place string) core.Directory {
 }
 
 func TestDirectory(t *testing.T) { storetest.Directory(t, open) }
+
+func TestKill(t *testing.T) { storetest.KillDirectory(t, open) }
