@@ -1,0 +1,115 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	wire "github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+	"github.com/starling-chat/starling/relay"
+)
+
+var (
+	errBadToken = errors.New("bad token")
+	errNoGuild  = errors.New("no such guild")
+)
+
+// A cores asks the cores of the region over the bus, and asks again while they cannot say. Any goroutine may call it.
+type cores struct {
+	bus      *relay.Bus
+	region   string
+	refusals refusals
+}
+
+func newCores(bus *relay.Bus, region string) *cores { return &cores{bus: bus, region: region} }
+
+const (
+	callTimeout = 3 * time.Second // of one try
+	firstPause  = 50 * time.Millisecond
+	longPause   = time.Second
+)
+
+// identify asks whose token it is, until ctx ends; errBadToken says nobody's.
+func (c *cores) identify(ctx context.Context, token string) (*pb.IdentifyAnswer, error) {
+	h := hashToken(token)
+	if c.refusals.has(h) {
+		return nil, errBadToken
+	}
+	ans := new(pb.IdentifyAnswer)
+	err := c.ask(ctx, "identify", &pb.IdentifyCall{Token: token}, ans, func() error {
+		switch {
+		case ans.Error != "":
+			return errors.New(ans.Error)
+		case ans.User == nil:
+			return errBadToken
+		}
+		return nil
+	})
+	if errors.Is(err, errBadToken) {
+		c.refusals.add(h)
+	}
+	return ans, err
+}
+
+// guild asks for a snapshot with the members named, or all if they are no more than upTo; errNoGuild says there is none.
+func (c *cores) guild(ctx context.Context, id wire.ID, members []uint64, upTo uint32) (*pb.GuildSnapshot, error) {
+	ans := new(pb.GuildAnswer)
+	err := c.ask(ctx, "guild", &pb.GuildCall{Guild: uint64(id), Members: members, AllMembersUpTo: upTo}, ans, func() error {
+		switch {
+		case ans.Status == 404:
+			return errNoGuild
+		case ans.Status != 200 || ans.Guild == nil:
+			return fmt.Errorf("status %d", ans.Status)
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		snapshots.WithLabelValues("ok").Inc()
+	case errors.Is(err, errNoGuild):
+		snapshots.WithLabelValues("not_found").Inc()
+	default:
+		snapshots.WithLabelValues("failed").Inc()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("guild %d: %w", id, err)
+	}
+	return ans.Guild, nil
+}
+
+// ask sends call and reads ans, again and again while check says that the answer is none, until ctx ends.
+func (c *cores) ask(ctx context.Context, name string, call, ans proto.Message, check func() error) error {
+	body, err := proto.Marshal(call)
+	if err != nil {
+		return err
+	}
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := c.try(ctx, name, body, ans, check)
+		if err == nil || errors.Is(err, errBadToken) || errors.Is(err, errNoGuild) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w (last: %w)", name, ctx.Err(), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (c *cores) try(ctx context.Context, name string, body []byte, ans proto.Message, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	b, err := c.bus.Request(ctx, relay.RPCSubject(c.region, name), body)
+	if err != nil {
+		return err
+	}
+	proto.Reset(ans)
+	if err := proto.Unmarshal(b, ans); err != nil {
+		return err
+	}
+	return check()
+}

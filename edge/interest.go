@@ -1,0 +1,44 @@
+package edge
+
+import (
+	"context"
+	"sync"
+
+	"github.com/starling-chat/starling/relay"
+)
+
+// An interest counts who needs which bucket, so that one can ask whether a bucket is followed already. Any goroutine may call it.
+type interest struct {
+	reader *relay.Reader
+	mu     sync.Mutex
+	held   map[int]int
+}
+
+func newInterest(r *relay.Reader) *interest { return &interest{reader: r, held: map[int]int{}} }
+
+// has tells whether the bucket is followed: everything stored in it reaches the loop.
+func (in *interest) has(bucket int) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.held[bucket] > 0
+}
+
+// follow returns once everything stored in the bucket from now on will reach the loop. Each success owes one release.
+func (in *interest) follow(ctx context.Context, bucket int) error {
+	if err := in.reader.Follow(ctx, bucket); err != nil {
+		return err
+	}
+	in.mu.Lock()
+	in.held[bucket]++
+	in.mu.Unlock()
+	return nil
+}
+
+func (in *interest) release(bucket int) {
+	in.mu.Lock()
+	if in.held[bucket]--; in.held[bucket] == 0 {
+		delete(in.held, bucket)
+	}
+	in.mu.Unlock()
+	in.reader.Release(bucket)
+}

@@ -1,0 +1,256 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+const (
+	loadTimeout = 10 * time.Second // then the waiting sessions are told that the guild is unavailable, and it goes on
+	loadPause   = 2 * time.Second
+	maxRows     = 1000 // members asked for in one call
+)
+
+// load follows the guild's bucket and asks for a snapshot, with the rows of those who wait. Events that come meanwhile are kept.
+func (l *loop) load(g *guild, pause time.Duration) {
+	g.restart = false
+	users := usersOf(g.waiting)
+	follow := !g.followed
+	l.task(func(ctx context.Context) {
+		if !wait(ctx, pause) {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+		defer cancel()
+		m := guildLoaded{guild: g, followed: !follow}
+		if follow {
+			m.err = l.interest.follow(ctx, g.id.Bucket())
+			m.followed = m.err == nil
+		}
+		if m.err == nil {
+			m.snapshot, m.err = l.cores.guild(ctx, g.id, users, allMembers)
+		}
+		if !l.post(m) && follow && m.followed {
+			l.interest.release(g.id.Bucket())
+		}
+	})
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func usersOf(places []*membership) []uint64 {
+	users := make([]uint64, 0, min(len(places), maxRows))
+	for _, m := range places {
+		if len(users) < maxRows && !slices.Contains(users, uint64(m.session.user)) {
+			users = append(users, uint64(m.session.user))
+		}
+	}
+	return users
+}
+
+// guildLoaded brings a snapshot, or says why there is none.
+type guildLoaded struct {
+	guild    *guild
+	followed bool
+	snapshot *pb.GuildSnapshot
+	err      error
+}
+
+func (m guildLoaded) apply(l *loop) {
+	g := m.guild
+	g.followed = m.followed
+	if m.err == nil && g.restart {
+		g.buffer = nil
+		l.load(g, 0)
+		return
+	}
+	if m.err == nil {
+		m.err = g.install(m.snapshot)
+	}
+	if m.err != nil {
+		l.loadFailed(g, m.err)
+		return
+	}
+	waiting, buffer := g.waiting, g.buffer
+	g.waiting, g.buffer, g.idle = nil, nil, l.now()
+	for _, b := range buffer {
+		l.guildEvent(g, b.sequence, b.event)
+		if now := l.guilds[g.id]; now != g { // the event made it begin again
+			for _, w := range waiting {
+				w.guild = now
+			}
+			now.waiting = append(now.waiting, waiting...)
+			return
+		}
+	}
+	for _, w := range waiting {
+		if w.session.guilds[g.id] == w && w.class == nil {
+			l.admit(g, w)
+		}
+	}
+}
+
+func (l *loop) loadFailed(g *guild, err error) {
+	waiting := slices.Clone(g.waiting)
+	if errors.Is(err, errNoGuild) {
+		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id})
+		for _, w := range waiting {
+			l.expel(w, gone)
+		}
+	}
+	if len(g.waiting) == 0 {
+		l.forgetGuild(g)
+		return
+	}
+	l.log.Warn("guild not loaded", "guild", g.id, "err", err)
+	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
+	for _, w := range waiting {
+		if !w.told {
+			w.told = true
+			l.give(w.session, away)
+		}
+	}
+	l.load(g, loadPause)
+}
+
+// reload throws a guild's tables away and begins again: its sessions see it go and come back.
+func (l *loop) reload(g *guild) {
+	places := g.memberships()
+	for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
+		for _, ms := range list {
+			places = append(places, ms...)
+		}
+	}
+	l.forgetGuild(g)
+	fresh := &guild{id: g.id, idle: l.now()}
+	l.guilds[g.id] = fresh
+	guildsGauge.Inc()
+	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
+	for _, m := range places {
+		m.guild, m.class, m.told = fresh, nil, true
+		l.give(m.session, away)
+		fresh.waiting = append(fresh.waiting, m)
+	}
+	l.load(fresh, firstPause)
+}
+
+// fetch asks a core for the row of m's user. While one call is under way the next collects, so that a thousand make few.
+func (l *loop) fetch(g *guild, m *membership) {
+	user := m.session.user
+	g.next[user] = append(g.next[user], m)
+	if !g.fetching {
+		l.fetchNext(g)
+	}
+}
+
+func (l *loop) fetchNext(g *guild) {
+	users := make([]uint64, 0, min(len(g.next), maxRows))
+	for id, ms := range g.next {
+		if len(users) == maxRows {
+			break
+		}
+		delete(g.next, id)
+		if len(ms) > 0 {
+			g.asked[id] = ms
+			users = append(users, uint64(id))
+		}
+	}
+	if g.fetching = len(users) > 0; !g.fetching {
+		return
+	}
+	l.task(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+		defer cancel()
+		snap, err := l.cores.guild(ctx, g.id, users, 0)
+		l.post(rowsFetched{g, snap, err})
+	})
+}
+
+// awaits tells whether a row of the user is on its way.
+func (g *guild) awaits(user proto.ID) bool { return len(g.asked[user]) > 0 }
+
+// rowsFetched brings rows of members, as of the sequence of a snapshot of their own.
+type rowsFetched struct {
+	guild    *guild
+	snapshot *pb.GuildSnapshot
+	err      error
+}
+
+func (m rowsFetched) apply(l *loop) {
+	g := m.guild
+	if l.guilds[g.id] != g {
+		return
+	}
+	rows, err := rowsOf(m.snapshot, m.err)
+	asked := g.asked
+	g.asked = map[proto.ID][]*membership{}
+	for user, places := range asked {
+		l.fetched(g, user, places, rows, err)
+	}
+	l.fetchNext(g)
+}
+
+// fetched admits the places of one user with the row that came, unless an event that came meanwhile knows better.
+func (l *loop) fetched(g *guild, user proto.ID, places []*membership, rows map[proto.ID]*member, err error) {
+	got := rows[user]
+	if known := g.members[user]; known != nil && (got == nil || known.row != nil || known.sequence > got.sequence) {
+		if known.row == nil {
+			delete(g.members, user)
+		}
+		got = known
+	}
+	if got != nil && got.row != nil && len(places) > 0 {
+		g.members[user] = got
+	}
+	gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: err != nil && !errors.Is(err, errNoGuild)})
+	for _, p := range places {
+		switch {
+		case got != nil && got.row != nil:
+			l.admit(g, p)
+		case err == nil || errors.Is(err, errNoGuild):
+			l.expel(p, gone)
+		default:
+			if !p.told {
+				p.told = true
+				l.give(p.session, gone)
+			}
+			g.next[user] = append(g.next[user], p)
+		}
+	}
+}
+
+func rowsOf(snap *pb.GuildSnapshot, err error) (map[proto.ID]*member, error) {
+	if err != nil {
+		return nil, err
+	}
+	var g proto.Guild
+	if err := json.Unmarshal(snap.Body, &g); err != nil {
+		return nil, fmt.Errorf("guild %d: rows: %w", snap.Guild, err)
+	}
+	rows := make(map[proto.ID]*member, len(g.Members))
+	for _, m := range g.Members {
+		if m.User != nil {
+			rows[m.User.ID] = &member{row: &m, sequence: snap.Sequence}
+		}
+	}
+	return rows, nil
+}

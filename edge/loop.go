@@ -1,0 +1,211 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// inboxLen is how many messages may wait for the loop; then whoever posts waits: the reader of the log, or one client's own reader.
+const inboxLen = 1024
+
+// A message is something for the loop to do, in the order in which it was posted.
+type message interface{ apply(l *loop) }
+
+// A loop is the one goroutine that owns all state of the roster: guilds, classes, sessions, the cursor. Entries of the log and the wishes
+// of connections come to it as messages, so that there is one order of everything, and no lock. It never waits: what takes time is a task,
+// which posts its answer.
+type loop struct {
+	// Fixed at construction.
+	cfg       *Config
+	gateway   string
+	log       *slog.Logger
+	constants *constants
+	interest  *interest
+	cores     *cores
+	inbox     chan message
+	ctx       context.Context // of the loop's life
+	identify  chan struct{}   // a place per IDENTIFY that a core is being asked for
+	now       func() time.Time
+
+	// Any goroutine.
+	tasks    sync.WaitGroup
+	open     atomic.Int64 // connections
+	draining atomic.Bool
+
+	// Owned by run's goroutine.
+	index    int64 // arrival index of the last numbered event
+	gen      *generation
+	encoder  *encoder
+	payload  []byte
+	cached   []*event
+	clients  map[*client]struct{}
+	sessions map[string]*session
+	users    map[proto.ID]*user
+	guilds   map[proto.ID]*guild
+	doomed   []*session
+}
+
+func newLoop(s *Server, ctx context.Context) *loop {
+	return &loop{
+		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
+		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, identify: make(chan struct{}, s.cfg.Identifies),
+		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{},
+		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{},
+	}
+}
+
+// post hands m to the loop, waiting for room; false once the loop has ended.
+func (l *loop) post(m message) bool {
+	select {
+	case l.inbox <- m:
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
+}
+
+// task runs f beside the loop; f ends soon after ctx does.
+func (l *loop) task(f func(ctx context.Context)) {
+	l.tasks.Add(1)
+	go func() {
+		defer l.tasks.Done()
+		f(l.ctx)
+	}()
+}
+
+func (l *loop) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	defer func() {
+		sessionsGauge.Sub(float64(len(l.sessions)))
+		guildsGauge.Sub(float64(len(l.guilds)))
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-l.inbox:
+			m.apply(l)
+			l.dropDoomed()
+		case t := <-tick.C:
+			loopLag.Observe(time.Since(t).Seconds())
+			l.tick()
+		}
+	}
+}
+
+// tick does what depends on time.
+func (l *loop) tick() {
+	now := l.now()
+	l.dropEncodings()
+	beat := l.cfg.HeartbeatInterval * 3 / 2
+	for c := range l.clients {
+		switch {
+		case now.Sub(time.Unix(0, c.lastBeat.Load())) > beat:
+			c.conn.Close(proto.CloseTimeout)
+		case c.phase == fresh && now.Sub(c.opened) > l.cfg.IdentifyTimeout:
+			c.conn.Close(proto.CloseTimeout)
+		}
+	}
+	for _, s := range l.sessions {
+		switch {
+		case s.client == nil && now.Sub(s.detached) > l.cfg.SessionLife:
+			l.drop(s)
+		case s.last-s.gen.base > 2*generationSpan-1<<20: // s comes near 2^31
+			if c := s.client; c != nil {
+				l.detach(s)
+				l.invalidate(c)
+			}
+			l.drop(s)
+		}
+	}
+	if l.index-l.gen.base > generationSpan {
+		l.gen = &generation{base: l.index}
+	}
+	for _, g := range l.guilds {
+		if g.loaded && g.used() == 0 && now.Sub(g.idle) > l.cfg.GuildLinger {
+			l.forgetGuild(g)
+		}
+	}
+}
+
+// onEntry implements relay.ReaderConfig: it blocks while the loop is behind.
+func (l *loop) onEntry(bucket int, seq uint64, e *pb.Entry) { l.post(logEntry{bucket, seq, e}) }
+
+func (l *loop) onEphemeral(bucket int, e *pb.Event) { l.post(ephemeral{e}) }
+
+func (l *loop) onReset(bucket int) { l.post(reset{bucket}) }
+
+// logEntry is an entry of a followed bucket, in order, exactly once.
+type logEntry struct {
+	bucket   int
+	sequence uint64
+	entry    *pb.Entry
+}
+
+func (m logEntry) apply(l *loop) {
+	for _, e := range m.entry.Events {
+		if ofUser(e) {
+			l.userEvent(m.sequence, e)
+		} else if g := l.guilds[proto.ID(e.Guild)]; g != nil {
+			l.guildEvent(g, m.sequence, e)
+		}
+	}
+}
+
+// ephemeral is an event that no log holds, typing for example.
+type ephemeral struct{ event *pb.Event }
+
+func (m ephemeral) apply(l *loop) {
+	g := l.guilds[proto.ID(m.event.Guild)]
+	if g == nil || !g.loaded || m.event.Type == "" || m.event.Type[0] == '_' {
+		return
+	}
+	ev := newEvent(m.event)
+	ev.fleeting = true
+	l.fanOut(g, m.event, ev)
+}
+
+// reset says that what was built on a bucket's log has to be built anew. Its sessions are closed resumably, and find out by op 9.
+type reset struct{ bucket int }
+
+func (m reset) apply(l *loop) {
+	l.log.Warn("log began anew", "bucket", m.bucket)
+	for _, s := range l.sessions {
+		if s.bucket == m.bucket || s.inBucket(m.bucket) {
+			l.closeSession(s, proto.CloseUnknown)
+		}
+	}
+	for _, u := range l.users {
+		for p := range u.pending {
+			if p.user.Bucket() == m.bucket {
+				p.stale = true
+			}
+		}
+	}
+	for _, g := range l.guilds {
+		if g.id.Bucket() != m.bucket {
+			continue
+		}
+		if g.loaded {
+			l.forgetGuild(g)
+		} else {
+			g.buffer, g.restart = nil, true
+		}
+	}
+}
+
+func (s *session) inBucket(bucket int) bool {
+	for id := range s.guilds {
+		if id.Bucket() == bucket {
+			return true
+		}
+	}
+	return false
+}

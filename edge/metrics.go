@@ -1,0 +1,32 @@
+package edge
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics of all edges of the process; those of sockets are in package transport.
+var (
+	sessionsGauge = promauto.NewGauge(prometheus.GaugeOpts{Name: "starling_edge_sessions",
+		Help: "Sessions, connected or waiting for RESUME."})
+	guildsGauge = promauto.NewGauge(prometheus.GaugeOpts{Name: "starling_edge_guilds",
+		Help: "Guilds in the roster, loading and lingering ones included."})
+	identifies = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_identifies_total",
+		Help: "IDENTIFY by outcome."}, []string{"outcome"})
+	resumes = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_resumes_total",
+		Help: "RESUME by outcome."}, []string{"outcome"})
+	framesIn = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_client_frames_total",
+		Help: "Frames from clients by opcode."}, []string{"op"})
+	encodes = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_edge_encodes_total",
+		Help: "Encodings of events: one per generation, form and compression."})
+	deliveries = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_edge_deliveries_total",
+		Help: "Dispatches handed to connections."})
+	closes = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_closes_total",
+		Help: "Closed gateway connections by code."}, []string{"code"})
+	snapshots = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_snapshots_total",
+		Help: "Calls to the cores for guild snapshots by outcome."}, []string{"outcome"})
+	loopLag = promauto.NewHistogram(prometheus.HistogramOpts{Name: "starling_edge_loop_lag_seconds",
+		Help: "How late the apply loop comes to its tick.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)})
+	restRequests = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_rest_total",
+		Help: "REST requests by outcome: forwarded, too_large, busy, no_answer, options, bad."}, []string{"outcome"})
+)

@@ -1,0 +1,92 @@
+package edge
+
+import (
+	"slices"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// join gives s a place in a guild, as soon as the guild and the member's row are known. A session that has one keeps it.
+func (l *loop) join(s *session, id proto.ID) {
+	if id == 0 || s.dropped || s.guilds[id] != nil || !s.inShard(id) {
+		return
+	}
+	g := l.guilds[id]
+	if g == nil {
+		g = &guild{id: id, idle: l.now()}
+		l.guilds[id] = g
+		guildsGauge.Inc()
+	}
+	m := &membership{session: s, guild: g}
+	s.guilds[id] = m
+	if g.loaded {
+		l.admit(g, m)
+		return
+	}
+	g.waiting = append(g.waiting, m)
+	if len(g.waiting) == 1 {
+		l.load(g, 0)
+	}
+}
+
+// admit places m, and says GUILD_CREATE before any later event. Where the member's row is not known a core is asked first: the guild may be
+// large, or the join not yet here.
+func (l *loop) admit(g *guild, m *membership) {
+	if g.row(m.session.user) == nil {
+		l.fetch(g, m)
+		return
+	}
+	g.place(m)
+	l.give(m.session, ownEvent(proto.EventGuildCreate, g.create(m)))
+}
+
+// leave takes a place away.
+func (l *loop) leave(m *membership) {
+	g, user := m.guild, m.session.user
+	delete(m.session.guilds, g.id)
+	if m.class != nil {
+		g.unplace(m)
+		if !g.full && len(l.placesOf(g, user)) == 0 {
+			delete(g.members, user)
+		}
+	} else {
+		g.waiting = slices.DeleteFunc(g.waiting, func(w *membership) bool { return w == m })
+		for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
+			if ms, ok := list[user]; ok {
+				list[user] = slices.DeleteFunc(ms, func(w *membership) bool { return w == m })
+			}
+		}
+	}
+	g.idle = l.now()
+}
+
+// expel takes a place away and tells the session that it is no member.
+func (l *loop) expel(m *membership, gone *event) {
+	l.leave(m)
+	l.give(m.session, gone)
+}
+
+// forgetGuild drops a loaded guild that nobody needs.
+func (l *loop) forgetGuild(g *guild) {
+	delete(l.guilds, g.id)
+	guildsGauge.Dec()
+	if g.followed {
+		l.interest.release(g.id.Bucket())
+	}
+}
+
+// fanOut hands ev to every session that e is meant for: rights by class, intents by session.
+func (l *loop) fanOut(g *guild, e *pb.Event, ev *event) {
+	want, intent, channel := proto.Permissions(e.Required), proto.Intent(e.Type), proto.ID(e.Channel)
+	for _, c := range g.classes {
+		if want != 0 && !c.can(g, channel, want) {
+			continue
+		}
+		for _, m := range c.members {
+			if m.session.intents&intent == intent {
+				l.give(m.session, ev)
+			}
+		}
+	}
+}

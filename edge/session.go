@@ -1,0 +1,131 @@
+package edge
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"time"
+
+	"github.com/starling-chat/starling/proto"
+)
+
+// A session is what a client identified as. It outlives its connection for a while, stays in the roster, and keeps filling its ring.
+// All of it is owned by the loop.
+type session struct {
+	// Fixed at construction.
+	id      string
+	user    proto.ID
+	bucket  int // of the user; the session holds one follow of it
+	intents int64
+	shard   [2]int
+	large   int // large_threshold
+	gen     *generation
+
+	token    tokenHash
+	auth     proto.ID // login; 0 for bots
+	guilds   map[proto.ID]*membership
+	client   *client   // nil while detached
+	detached time.Time // when the connection was lost
+	left     int64     // index of the last dispatch before that
+	last     int64     // index of the last dispatch
+	ring     ring
+	dropped  bool
+}
+
+// A membership is a session's place in a guild.
+type membership struct {
+	session *session
+	guild   *guild
+	class   *class // nil until GUILD_CREATE was sent
+	at      int    // index in class.members
+	told    bool   // that the guild is unavailable
+}
+
+// newSessionID makes an id that nobody can guess, 32 URL-safe characters.
+func newSessionID() string {
+	var b [24]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// inShard tells whether the session's shard is responsible for the guild.
+func (s *session) inShard(guild proto.ID) bool {
+	return int(uint64(guild)>>22%uint64(s.shard[1])) == s.shard[0]
+}
+
+// give numbers e, if nobody got it before, and hands it to s. Callers give one event to all its sessions before they go on to the next:
+// that is what makes s rise.
+func (l *loop) give(s *session, e *event) {
+	if s.dropped {
+		return
+	}
+	if e.index == 0 {
+		l.index++
+		e.index = l.index
+	}
+	s.last = e.index
+	if !e.fleeting {
+		s.ring.push(e)
+		if s.client == nil && s.ring.lost > s.left {
+			l.doomed = append(l.doomed, s) // it could not be resumed any more
+			return
+		}
+	}
+	l.send(s, e)
+}
+
+// send hands e to the connection of s, if there is one. One too slow for its queue is closed and resumes later.
+func (l *loop) send(s *session, e *event) {
+	if s.client == nil {
+		return
+	}
+	deliveries.Inc()
+	if !s.client.conn.Queue(l.frame(e, s)) {
+		l.detach(s)
+	}
+}
+
+// detach parts a session from its connection, which is closed or closing; the session waits for RESUME.
+func (l *loop) detach(s *session) {
+	if s.client == nil {
+		return
+	}
+	s.client.session, s.client.phase = nil, fresh
+	s.client = nil
+	s.detached, s.left = l.now(), s.last
+}
+
+// drop ends a session.
+func (l *loop) drop(s *session) {
+	if s.dropped {
+		return
+	}
+	s.dropped = true
+	l.detach(s)
+	for _, m := range s.guilds {
+		l.leave(m)
+	}
+	delete(l.sessions, s.id)
+	if u := l.users[s.user]; u != nil {
+		delete(u.sessions, s)
+		l.forgetUser(s.user, u)
+	}
+	l.interest.release(s.bucket)
+	sessionsGauge.Dec()
+}
+
+// closeSession ends a session and tells its client why.
+func (l *loop) closeSession(s *session, code proto.CloseCode) {
+	if s.client != nil {
+		s.client.conn.Close(code)
+	}
+	l.drop(s)
+}
+
+// dropDoomed ends sessions whose ring ran over while they were away; it waits until nobody walks the tables.
+func (l *loop) dropDoomed() {
+	for _, s := range l.doomed {
+		l.drop(s)
+	}
+	clear(l.doomed)
+	l.doomed = l.doomed[:0]
+}

@@ -1,0 +1,85 @@
+package edge
+
+import (
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// A user has sessions here, or somebody is identifying as them.
+type user struct {
+	sessions map[*session]struct{}
+	pending  map[*pending]struct{}
+}
+
+// user returns the entry of id, making it.
+func (l *loop) user(id proto.ID) *user {
+	u := l.users[id]
+	if u == nil {
+		u = &user{sessions: map[*session]struct{}{}, pending: map[*pending]struct{}{}}
+		l.users[id] = u
+	}
+	return u
+}
+
+func (l *loop) forgetUser(id proto.ID, u *user) {
+	if len(u.sessions) == 0 && len(u.pending) == 0 {
+		delete(l.users, id)
+	}
+}
+
+// ofUser tells the events of a user's home bucket from those of a guild: a join names both.
+func ofUser(e *pb.Event) bool {
+	switch e.Type {
+	case proto.EventInternalGuildJoined, proto.EventInternalGuildLeft, proto.EventInternalTokenReset, proto.EventInternalSessionRevoke,
+		proto.EventInternalUserBorn:
+		return true
+	}
+	return e.Guild == 0
+}
+
+// addressee is the user of an event of a user's home bucket.
+func addressee(e *pb.Event) proto.ID {
+	if e.User != 0 {
+		return proto.ID(e.User)
+	}
+	return proto.ID(e.Id) // token resets name the bot
+}
+
+// userEvent applies an event of a user's home bucket to the sessions of that user, and keeps it for those that are just identifying.
+func (l *loop) userEvent(seq uint64, e *pb.Event) {
+	u := l.users[addressee(e)]
+	if u == nil {
+		return
+	}
+	for p := range u.pending {
+		p.keep(seq, e)
+	}
+	ev := newEvent(e)
+	for s := range u.sessions {
+		l.userEventFor(s, e, ev)
+	}
+}
+
+// userEventFor applies e to one session. It reports false if the session is no more.
+func (l *loop) userEventFor(s *session, e *pb.Event, ev *event) bool {
+	switch e.Type {
+	case proto.EventInternalTokenReset:
+		if s.auth == 0 { // a bot's: people have logins
+			l.closeSession(s, proto.CloseAuthFailed)
+			return false
+		}
+	case proto.EventInternalSessionRevoke:
+		if s.auth != 0 && s.auth == proto.ID(e.Id) {
+			l.closeSession(s, proto.CloseAuthFailed)
+			return false
+		}
+	case proto.EventInternalGuildJoined:
+		l.join(s, proto.ID(e.Guild))
+	default:
+		// Leaves take effect in the guild's bucket, in order with its messages.
+		if e.Type != "" && e.Type[0] != '_' {
+			l.give(s, ev)
+		}
+	}
+	return true
+}
