@@ -1,0 +1,80 @@
+// Command proof measures what is claimed of a mesh and prints each figure as a line `claim | asked | measured | ok`; it exits with 1
+// where one falls short. It starts the built binary and speaks the public wire, with clients as light as can be: they share the machine's
+// cores with what they measure. It is no test of correctness of frames; package loadtest is.
+//
+//	go run ./loadtest/proof wire
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/starling-chat/starling/loadtest/mesh"
+)
+
+// proofs are the subcommands.
+var proofs = map[string]func(ctx context.Context, r *report) error{
+	"wire": proveWire,
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	mesh.Clean()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, out, progress io.Writer) int {
+	if len(args) != 1 || proofs[args[0]] == nil {
+		fmt.Fprintln(progress, "usage: proof wire")
+		return 2
+	}
+	r := &report{out: out, progress: progress, began: time.Now()}
+	if err := proofs[args[0]](ctx, r); err != nil {
+		fmt.Fprintln(progress, "proof:", err)
+		return 1
+	}
+	if r.short {
+		return 1
+	}
+	return 0
+}
+
+// A report prints the lines.
+type report struct {
+	out, progress io.Writer
+	began         time.Time
+	titled, short bool
+}
+
+// line prints one figure.
+func (r *report) line(claim, asked, measured string, ok bool) {
+	if !r.titled {
+		fmt.Fprintln(r.out, "claim | asked | measured | ok")
+		r.titled = true
+	}
+	verdict := "ok"
+	if !ok {
+		verdict, r.short = "NOT OK", true
+	}
+	fmt.Fprintf(r.out, "%s | %s | %s | %s\n", claim, asked, measured, verdict)
+}
+
+// atMost compares a duration with a bound.
+func (r *report) atMost(claim string, asked, measured time.Duration, more string) {
+	r.line(claim, "≤ "+asked.String(), measured.Round(100*time.Microsecond).String()+more, measured <= asked)
+}
+
+// zero wants a count to be none.
+func (r *report) zero(claim string, measured int) {
+	r.line(claim, "0", fmt.Sprint(measured), measured == 0)
+}
+
+func (r *report) note(format string, args ...any) {
+	fmt.Fprintf(r.progress, "%5.1fs  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
+}
