@@ -40,6 +40,7 @@ var routes = map[string]Shape{
 	"GET /guilds/{}/members/{}":              Member.Shape(),
 	"PATCH /guilds/{}/members/{}":            Member.Shape(),
 	"DELETE /guilds/{}/members/{}":           nil,
+	"PUT /guilds/{}/members/{}":              Member.Shape(), // 201 for a new one, 204 for one who is in
 	"PUT /guilds/{}/members/{}/roles/{}":     nil,
 	"DELETE /guilds/{}/members/{}/roles/{}":  nil,
 	"POST /channels/{}/invites":              Invite.Shape(),
