@@ -48,7 +48,7 @@ func (b *bucket) check(ctx context.Context) error {
 		return fmt.Errorf("bucket %d: last entry %d is beyond the log's %d", b.n, b.lastEntry.Sequence, pos.Sequence)
 	case len(b.owed) > 0 && b.synced():
 		return fmt.Errorf("bucket %d: %d answers wait for a directory that is synced", b.n, len(b.owed))
-	case b.hist.backlog() == 0 && len(b.overlay.messages) != len(b.overlay.order) && len(b.overlay.order) == 0:
+	case len(b.overlay.order) == 0 && len(b.overlay.messages) > 0:
 		return fmt.Errorf("bucket %d: %d messages pending between groups", b.n, len(b.overlay.messages))
 	}
 	if !b.synced() {

@@ -15,9 +15,20 @@ type tokenResetBody struct {
 	User proto.User `json:"user"`
 }
 
+// newAccount is core.Account as it is asked for: without an id, which would be written as "0", which is no id.
+type newAccount struct {
+	User struct {
+		Username string `json:"username"`
+		Bot      bool   `json:"bot"`
+	} `json:"user"`
+	PasswordHash string   `json:"password_hash"`
+	TokenHash    []byte   `json:"token_hash"`
+	OwnerID      proto.ID `json:"owner_id"`
+}
+
 // userCreate gives birth to a person (actor 0: nobody is logged in yet) or to a bot (actor: who makes it).
 func userCreate(t *turn) error {
-	var body core.Account
+	var body newAccount
 	if err := t.body(&body); err != nil {
 		return err
 	}
@@ -51,7 +62,7 @@ func userCreate(t *turn) error {
 }
 
 // checkPerson reserves the username: it must be certain before the log has the birth.
-func (t *turn) checkPerson(a core.Account, name string) error {
+func (t *turn) checkPerson(a newAccount, name string) error {
 	if a.PasswordHash == "" || len(a.TokenHash) > 0 || a.OwnerID != 0 {
 		return proto.InvalidForm("password", "BASE_TYPE_REQUIRED", "This field is required")
 	}
@@ -65,7 +76,7 @@ func (t *turn) checkPerson(a core.Account, name string) error {
 }
 
 // checkBot checks that a person makes the bot.
-func (t *turn) checkBot(a core.Account) error {
+func (t *turn) checkBot(a newAccount) error {
 	if len(a.TokenHash) != sha256.Size || a.PasswordHash != "" || a.OwnerID == 0 || a.OwnerID != t.actor() {
 		return proto.ErrMissingPermission
 	}
