@@ -102,7 +102,7 @@ func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entr
 func (l *Log) findAppend(ctx context.Context, bucket int, first, last uint64, e *pb.Entry) (uint64, error) {
 	var found uint64
 	var other *conflict
-	err := l.read(ctx, bucket, first, last, func(seq uint64, entry *pb.Entry) error {
+	err := l.read(ctx, bucket, first, last, readTries, func(seq uint64, entry *pb.Entry) error {
 		if entry.AppendId == e.AppendId && entry.Epoch == e.Epoch && entry.Counter == e.Counter {
 			found = seq
 		}

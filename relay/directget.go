@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	chat "github.com/starling-chat/starling/proto"
 )
 
 // Direct gets read a stream without a consumer, from any replica: an answer may be stale, so nobody here takes "no more" for the end of
@@ -72,8 +74,14 @@ func (b *Bus) getBatch(ctx context.Context, stream string, r getRequest, f func(
 	if err != nil {
 		return 0, 0, err
 	}
+	// A channel of the answer's size: one that a SubscribeSync makes takes half a megabyte.
+	room := r.Batch
+	if r.MultiLast != nil {
+		room = chat.Buckets
+	}
+	answers := make(chan *nats.Msg, room+1)
 	inbox := b.nc.NewRespInbox()
-	sub, err := b.nc.SubscribeSync(inbox)
+	sub, err := b.nc.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -82,7 +90,7 @@ func (b *Bus) getBatch(ctx context.Context, stream string, r getRequest, f func(
 		return 0, 0, err
 	}
 	for {
-		m, err := nextMessage(ctx, sub)
+		m, err := nextMessage(ctx, answers)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -103,19 +111,17 @@ func (b *Bus) getBatch(ctx context.Context, stream string, r getRequest, f func(
 	}
 }
 
-func nextMessage(ctx context.Context, sub *nats.Subscription) (*nats.Msg, error) {
-	wait, cancel := context.WithTimeout(ctx, getWait)
-	defer cancel()
-	m, err := sub.NextMsgWithContext(wait)
-	switch {
-	case err == nil:
+func nextMessage(ctx context.Context, answers <-chan *nats.Msg) (*nats.Msg, error) {
+	late := time.NewTimer(getWait)
+	defer late.Stop()
+	select {
+	case m := <-answers:
 		return m, nil
-	case errors.Is(err, nats.ErrNoResponders):
-		return nil, ErrNobody
-	case ctx.Err() != nil:
+	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	case <-late.C:
+		return nil, nats.ErrTimeout
 	}
-	return nil, err
 }
 
 // parseStored reads one message of an answer; end is true for the mark behind the last.

@@ -186,6 +186,13 @@ func (r *Reader) Release(bucket int) {
 	}
 }
 
+// Followed counts the buckets that are followed, those that only linger included.
+func (r *Reader) Followed() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.buckets)
+}
+
 // LastBeat is when the hub was last heard; zero if never.
 func (r *Reader) LastBeat() time.Time {
 	if n := r.beat.Load(); n != 0 {

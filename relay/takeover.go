@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -24,7 +25,7 @@ func (l *Log) TakeOver(ctx context.Context, bucket int, from Position, since tim
 	if bucket < 0 || bucket >= chat.Buckets {
 		return nil, fmt.Errorf("take over bucket %d: no such bucket", bucket)
 	}
-	at, err := l.appendTakeOver(ctx, bucket, from)
+	at, before, err := l.appendTakeOver(ctx, bucket, from)
 	if err != nil {
 		return nil, fmt.Errorf("take over bucket %d: %w", bucket, err)
 	}
@@ -32,45 +33,48 @@ func (l *Log) TakeOver(ctx context.Context, bucket int, from Position, since tim
 		return nil, fmt.Errorf("take over bucket %d: log at %d, store at %d: %w", bucket, at.Sequence, from.Sequence, ErrLogBehind)
 	}
 	first := from.Sequence + 1
-	if !since.IsZero() {
+	if !since.IsZero() && !before.at.Before(since) {
 		if first, err = l.firstSince(ctx, bucket, first, since); err != nil {
 			return nil, fmt.Errorf("take over bucket %d: %w", bucket, err)
 		}
 	}
-	err = l.read(ctx, bucket, first, at.Sequence, func(seq uint64, e *pb.Entry) error {
-		if len(e.Events) == 0 || replay == nil {
-			return nil
+	if first <= before.sequence {
+		// Up to our own entry, whose sight proves that a replica shows all before it.
+		err = l.read(ctx, bucket, first, at.Sequence, forEver, func(seq uint64, e *pb.Entry) error {
+			if len(e.Events) == 0 || replay == nil {
+				return nil
+			}
+			return replay(seq, e)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("take over bucket %d: replay: %w", bucket, err)
 		}
-		return replay(seq, e)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("take over bucket %d: replay: %w", bucket, err)
 	}
 	takeOvers.Inc()
 	return &Writer{log: l, bucket: bucket, at: at}, nil
 }
 
-// appendTakeOver fences off earlier owners.
-func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Position, error) {
+// appendTakeOver fences off earlier owners. It returns its own position and what was last before.
+func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Position, stored, error) {
 	var least uint64 // sequence that a read must reach: an append was refused because of it
 	epoch := from.Epoch
 	for try := 0; ; try++ {
 		if try > 0 {
 			if err := pause(ctx, try-1); err != nil {
-				return Position{}, err
+				return Position{}, stored{}, err
 			}
 		}
-		last, tail, err := l.lastEntry(ctx, bucket)
+		before, tail, err := l.lastEntry(ctx, bucket)
 		if err != nil && !errors.Is(err, errNone) {
 			if ctx.Err() != nil {
-				return Position{}, ctx.Err()
+				return Position{}, stored{}, ctx.Err()
 			}
 			if errors.Is(err, errUnreadable) {
-				return Position{}, err
+				return Position{}, stored{}, err
 			}
 			continue // the hub is away or not ready
 		}
-		if last < least {
+		if before.sequence < least {
 			continue // a stale replica
 		}
 		e := &pb.Entry{
@@ -85,18 +89,18 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 		e.Epoch = epoch + 1
 		body, err := proto.Marshal(e)
 		if err != nil {
-			return Position{}, err
+			return Position{}, stored{}, err
 		}
-		seq, err := l.store(ctx, bucket, last, e, body)
+		seq, err := l.store(ctx, bucket, before.sequence, e, body)
 		var c *conflict
 		if errors.As(err, &c) {
 			least, epoch = c.sequence, max(epoch, c.entry.Epoch)
 			continue
 		}
 		if err != nil {
-			return Position{}, err
+			return Position{}, stored{}, err
 		}
-		return Position{Sequence: seq, Counter: e.Counter, Epoch: e.Epoch, LastID: chat.ID(e.LastId)}, nil
+		return Position{Sequence: seq, Counter: e.Counter, Epoch: e.Epoch, LastID: chat.ID(e.LastId)}, before, nil
 	}
 }
 
@@ -104,16 +108,16 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 var errUnreadable = errors.New("unreadable entry in the log")
 
 // lastEntry reads the last entry of a bucket; errNone. It may be stale.
-func (l *Log) lastEntry(ctx context.Context, bucket int) (uint64, *pb.Entry, error) {
+func (l *Log) lastEntry(ctx context.Context, bucket int) (stored, *pb.Entry, error) {
 	s, err := l.bus.getLast(ctx, l.stream(bucket), LogSubject(l.bus.region, bucket))
 	if err != nil {
-		return 0, nil, err
+		return stored{}, nil, err
 	}
 	e, err := decodeEntry(s.data)
 	if err != nil {
-		return 0, nil, fmt.Errorf("sequence %d: %w: %w", s.sequence, errUnreadable, err)
+		return stored{}, nil, fmt.Errorf("sequence %d: %w: %w", s.sequence, errUnreadable, err)
 	}
-	return s.sequence, e, nil
+	return s, e, nil
 }
 
 // firstSince is the earlier of first and the first entry of the bucket that is not older than since.
@@ -134,8 +138,8 @@ func (l *Log) firstSince(ctx context.Context, bucket int, first uint64, since ti
 }
 
 // read hands the bucket's entries from first to last, which must exist, to f, each once and in order. Reads may be stale or cut short: it
-// goes on until last was seen. errNone says that last is not there any more.
-func (l *Log) read(ctx context.Context, bucket int, first, last uint64, f func(seq uint64, e *pb.Entry) error) error {
+// goes on until last was seen. errNone says that last is not there any more, or not yet after so many tries.
+func (l *Log) read(ctx context.Context, bucket int, first, last uint64, tries int, f func(seq uint64, e *pb.Entry) error) error {
 	req := getRequest{Seq: first, NextFor: LogSubject(l.bus.region, bucket), Batch: batchMessages, MaxBytes: batchBytes}
 	idle, beyond := 0, false
 	for req.Seq <= last {
@@ -168,7 +172,7 @@ func (l *Log) read(ctx context.Context, bucket int, first, last uint64, f func(s
 			idle = 0
 			continue
 		}
-		if idle++; idle > readTries && errors.Is(err, errNone) {
+		if idle++; idle > tries && errors.Is(err, errNone) {
 			return err
 		}
 		if err := pause(ctx, idle-1); err != nil {
@@ -178,5 +182,7 @@ func (l *Log) read(ctx context.Context, bucket int, first, last uint64, f func(s
 	return nil
 }
 
-// readTries is how often an empty answer is taken for a stale one, over some 300 ms.
-const readTries = 6
+const (
+	readTries = 6 // how often an empty answer is taken for a stale one, over some 300 ms
+	forEver   = math.MaxInt
+)
