@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/dev"
 )
@@ -31,6 +32,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return root.ExecuteContext(ctx)
 }
 
+// sameSignal is how soon after the first a signal is taken for the same one: timeout(1) and some terminals send it twice.
+const sameSignal = 250 * time.Millisecond
+
 // untilSignal gives a context that the first signal ends; the second ends the process. A role process under starling dev hears of
 // ctrl-C from its parent, in order.
 func untilSignal(underDev bool) (context.Context, func()) {
@@ -45,7 +49,9 @@ func untilSignal(underDev bool) (context.Context, func()) {
 	go func() {
 		<-signals
 		cancel()
-		<-signals
+		for first := time.Now(); time.Since(first) < sameSignal; {
+			<-signals
+		}
 		fmt.Fprintln(os.Stderr, "starling: stopped at once")
 		os.Exit(130)
 	}()

@@ -72,6 +72,7 @@ storage_port: $storage
 native_transport_port: $1
 endpoint_snitch: SimpleSnitch
 storage_compatibility_mode: NONE
+auto_snapshot: false
 X
   cat >"$home/conf/logback.xml" <<X
 <configuration><appender name="OUT" class="ch.qos.logback.core.ConsoleAppender"><encoder>

@@ -32,7 +32,7 @@ func Load(k *Keys, all []*Keys, path string, getenv func(string) string) *Values
 			v.from[f.Name] = "--" + f.Name
 		}
 	})
-	v.load(posflag.Provider(k.fs, ".", nil), nil)
+	v.load(posflag.ProviderWithFlag(k.fs, ".", nil, func(f *pflag.Flag) (string, any) { return f.Name, f.Value.String() }), nil)
 	return v
 }
 

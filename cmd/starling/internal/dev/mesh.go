@@ -71,6 +71,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
+	if vip != nil {
+		waitRoutes(ctx, vip, len(p.edges))
+	}
 	if cfg.Processes {
 		if err := mesh.write(); err != nil {
 			return fmt.Errorf("data: %w", err)
@@ -103,4 +106,13 @@ func listenVIP(cfg *Config, p *plan, log *slog.Logger) (*anycast.Forwarder, erro
 		cfg.PublicURL = "http://" + p.vip
 	}
 	return f, nil
+}
+
+// waitRoutes waits until the forwarder has seen every edge, so that the first command that somebody pastes does not come too early.
+func waitRoutes(ctx context.Context, f *anycast.Forwarder, edges int) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for f.Live() < edges && ctx.Err() == nil {
+		sleep(ctx, 5*time.Millisecond)
+	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -15,10 +17,10 @@ type Row struct {
 	Role  string `json:"role"`
 	Name  string `json:"name"`
 	PID   int    `json:"pid"`
-	HTTP  string `json:"http,omitempty"`
-	TLS   string `json:"tls,omitempty"`
+	HTTP  string `json:"http"`
+	TLS   string `json:"tls"`
 	Admin string `json:"admin"`
-	NATS  string `json:"nats,omitempty"` // where its clients connect: cores to a hub, edges to a leaf
+	NATS  string `json:"nats"` // where its clients connect: cores to a hub, edges to a leaf
 
 	leafnodes string // of a hub: where leaves connect
 	upstream  string // of a leaf the hub's leafnodes, of an edge the leaf's nats
@@ -155,8 +157,9 @@ func (p *plan) free(ctx context.Context) error {
 		asked = append(asked, addr)
 	}
 	var errs []error
-	for addr, err := range waitFree(ctx, asked, handOver) {
-		flag := p.asked[addr]
+	left := waitFree(ctx, asked, handOver)
+	for _, addr := range slices.Sorted(maps.Keys(left)) {
+		flag, err := p.asked[addr], left[addr]
 		errs = append(errs, fmt.Errorf("%s: port %s is not free (%w): stop what uses it or choose another with --%s HOST:PORT", flag, portOf(addr), err, flag))
 	}
 	return errors.Join(errs...)

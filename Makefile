@@ -1,0 +1,46 @@
+# What needs more than Go says so: test and check install a C compiler (for the race detector), curl, Node and npm where these are missing;
+# gen also protoc. Caches are outside of the tree.
+SHELL   := /bin/bash
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unreleased)
+TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/starling-tools
+FUZZ    := 3s
+
+.PHONY: run build test race fuzz bench lint gen check mesh proof-wire
+
+run: build ## one core, one hub, two leaves, two edges; prints where to connect
+	bin/starling dev
+
+mesh: build ## the same, each role a process that is started again when it is killed
+	bin/starling dev --processes --restart --vip 127.0.0.1:7000
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/starling ./cmd/starling
+
+test: lint ## everything, as CI runs it: nothing is skipped
+	deploy/test-deps.sh gcc curl node
+	STARLING_NO_SKIP=1 go test -race -timeout 30m ./...
+	deploy/fuzz.sh $(FUZZ)
+
+race:
+	go test -race -timeout 30m ./...
+
+fuzz: ## make fuzz FUZZ=5m
+	deploy/fuzz.sh $(FUZZ)
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+lint:
+	@unformatted="$$(gofmt -l .)"; [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+
+gen: ## protoc-gen-go is of the version in go.mod
+	deploy/test-deps.sh protoc
+	go build -o $(TOOLS)/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	cd proto/schema && PATH=$(TOOLS):$$PATH protoc --go_out=../pb --go_opt=paths=source_relative *.proto
+
+check: test gen ## and generated code is what the schemas say
+	git diff --exit-code -- proto/pb
+
+proof-wire: build ## the figures of README, a line each; exits 1 where one falls short
+	go run ./loadtest/proof wire
