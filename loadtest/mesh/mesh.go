@@ -154,6 +154,14 @@ func answers(ctx context.Context, url string) error {
 	return nil
 }
 
+// PID is the process that was started; 0 while none runs.
+func (m *Mesh) PID() int {
+	if m.cmd == nil {
+		return 0
+	}
+	return m.cmd.Process.Pid
+}
+
 // Since is how long ago the binary was run.
 func (m *Mesh) Since() time.Duration { return time.Since(m.started) }
 

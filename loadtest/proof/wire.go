@@ -187,6 +187,10 @@ func (w *wire) load(ctx context.Context) error {
 			}
 		})
 	}
+	before, err := usedCPU(w.m.PID())
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -210,6 +214,11 @@ func (w *wire) load(ctx context.Context) error {
 	close(todo)
 	calls.Wait()
 	w.took = time.Since(begin)
+	after, err := usedCPU(w.m.PID())
+	if err != nil {
+		return err
+	}
+	w.r.note("%s", after.since(before))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -293,6 +302,7 @@ func (w *wire) judge(ctx context.Context) error {
 	got := float64(len(w.start)) / w.took.Seconds()
 	w.r.line("rate", fmt.Sprintf("%d/s for %v", rate, lasting), fmt.Sprintf("%.1f/s", got), got > 0.97*rate)
 
+	w.slowest()
 	var delays []time.Duration
 	for n := range w.start {
 		if last := w.last[n].Load(); last > 0 {
@@ -311,6 +321,21 @@ func (w *wire) judge(ctx context.Context) error {
 	w.r.atMost("from REST call to the last client, p99", p99Bound, at(.99), fmt.Sprintf(" (p50 %v, p90 %v, max %v; aim %v %s)",
 		at(.5).Round(100*time.Microsecond), at(.9).Round(100*time.Microsecond), delays[len(delays)-1].Round(100*time.Microsecond), p99Aim, aim))
 	return nil
+}
+
+// slowest notes when messages were late: stalls come in clusters, and their rhythm tells whose they are.
+func (w *wire) slowest() {
+	var stalls []string
+	until := -1
+	for n := range w.start {
+		late := time.Duration(w.last[n].Load() - w.start[n].Load())
+		if late <= p99Aim || n <= until {
+			continue
+		}
+		until = n + int(late*rate/time.Second) // the same stall
+		stalls = append(stalls, fmt.Sprintf("%v at %.2fs", late.Round(time.Millisecond), float64(n)/rate))
+	}
+	w.r.note("%d stalls over %v: %s", len(stalls), p99Aim, strings.Join(stalls[:min(len(stalls), 40)], ", "))
 }
 
 // history reads the numbers of all messages, oldest first.
