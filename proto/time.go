@@ -2,6 +2,7 @@ package proto
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -23,6 +24,9 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	var v time.Time
 	if err := json.Unmarshal(b, &v); err != nil {
 		return err
+	}
+	if y := v.UTC().Year(); y < 0 || y > 9999 { // an offset can lead there; nobody could read what we would write
+		return fmt.Errorf("time %s: year %d in UTC", b, y)
 	}
 	*t = Time(v)
 	return nil
