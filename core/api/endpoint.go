@@ -133,7 +133,7 @@ func (s *Server) measured(name string, h func(c *call) error) http.HandlerFunc {
 		c := &call{Request: r, w: w, id: callID(r.Context())}
 		status := "2xx"
 		if err := h(c); err != nil {
-			e := s.asError(c, name, err)
+			e := s.asError(name, err)
 			status = strconv.Itoa(e.Status/100) + "xx"
 			if e.Status == http.StatusTooManyRequests {
 				status = "429"
@@ -145,19 +145,26 @@ func (s *Server) measured(name string, h func(c *call) error) http.HandlerFunc {
 }
 
 // asError finds what the client is told; internals stay here.
-func (s *Server) asError(c *call, route string, err error) *proto.Error {
+func (s *Server) asError(route string, err error) *proto.Error {
 	var e *proto.Error
 	switch {
 	case errors.As(err, &e) && e.Status >= 400 && e.Status <= 599:
-		if e.Status >= 500 {
-			s.log.Warn("call refused", "route", route, "code", e.Status, "err", err)
+		if e.Status >= 500 && err != error(e) { // the owner's own words need no line here
+			s.warn("call refused", route, err)
 		}
 		return e
 	case errors.Is(err, auth.ErrBusy), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return proto.ErrUnavailable
 	}
-	s.log.Error("call failed", "route", route, "err", err)
+	s.warn("call failed", route, err)
 	return proto.ErrInternal
+}
+
+// warn is a line a second at most: when a store is down, every call fails. How many did is a metric.
+func (s *Server) warn(what, route string, err error) {
+	if now, last := time.Now().Unix(), s.warned.Load(); now != last && s.warned.CompareAndSwap(last, now) {
+		s.log.Warn(what, "route", route, "err", err)
+	}
 }
 
 func writeError(w http.ResponseWriter, e *proto.Error) {

@@ -30,13 +30,14 @@ type Limiter interface {
 
 const (
 	limiterShards   = 64
-	limiterShardMax = 16384 // keys of a shard before it is swept
+	limiterShardMax = 16384 // keys of a shard before it is swept: some 100 MB over all, if it comes to that
 )
 
 // memoryLimiter is GCRA: per key just the time at which its budget is whole again (the theoretical arrival time).
 type memoryLimiter struct {
 	now    func() time.Time
 	seed   maphash.Seed
+	most   int // keys of a shard
 	shards [limiterShards]limiterShard
 }
 
@@ -47,7 +48,7 @@ type limiterShard struct {
 
 // NewLimiter counts in process.
 func NewLimiter(now func() time.Time) Limiter {
-	l := &memoryLimiter{now: now, seed: maphash.MakeSeed()}
+	l := &memoryLimiter{now: now, seed: maphash.MakeSeed(), most: limiterShardMax}
 	for i := range l.shards {
 		l.shards[i].whole = make(map[string]int64)
 	}
@@ -65,22 +66,22 @@ func (m *memoryLimiter) Take(_ context.Context, key string, l Limit) (Verdict, e
 	if over := after - now - step*int64(l.Burst); over > 0 {
 		return Verdict{ResetAfter: time.Duration(whole - now), RetryAfter: time.Duration(over)}, nil
 	}
-	if len(s.whole) >= limiterShardMax {
-		s.sweepLocked(now)
+	if len(s.whole) >= m.most {
+		s.sweepLocked(now, m.most*3/4)
 	}
 	s.whole[key] = after
 	return Verdict{Allowed: true, Remaining: int((step*int64(l.Burst) - (after - now)) / step), ResetAfter: time.Duration(after - now)}, nil
 }
 
 // sweepLocked drops keys with a whole budget, and if nobody has one, some others: memory is bounded, limits become generous.
-func (s *limiterShard) sweepLocked(now int64) {
+func (s *limiterShard) sweepLocked(now int64, most int) {
 	for k, whole := range s.whole {
 		if whole <= now {
 			delete(s.whole, k)
 		}
 	}
 	for k := range s.whole {
-		if len(s.whole) < limiterShardMax*3/4 {
+		if len(s.whole) < most {
 			return
 		}
 		delete(s.whole, k)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,45 +34,70 @@ type mesh struct {
 // startMesh runs all of it until the test ends.
 func startMesh(t *testing.T, limits bool) *mesh {
 	t.Helper()
+	n := newNode(t, limits)
+	wait(t, n.startOwner())
+	ready, _ := n.startAPI()
+	wait(t, ready)
+	return n.mesh
+}
+
+// A node is a mesh whose parts a test starts one by one. All of them end with the test, the API first.
+type node struct {
+	*mesh
+	owner *bucket.Owner
+}
+
+func newNode(t *testing.T, limits bool) *node {
+	t.Helper()
 	m := relaytest.Start(t, 1)
-	ctx, cancel := context.WithCancel(context.Background())
 	dir := t.TempDir()
 	keys, err := auth.OpenKeys(filepath.Join(dir, "keys"))
 	must(t, err)
-	directory, err := sqlstore.OpenSQLite(ctx, filepath.Join(dir, "directory.db"))
+	directory, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "directory.db"))
 	must(t, err)
 	t.Cleanup(func() { directory.Close() })
 	history, err := pebble.Open(filepath.Join(dir, "history"))
 	must(t, err)
 	t.Cleanup(func() { history.Close() })
 	bus := m.CoreBus(t)
-	log, err := relay.OpenLog(ctx, bus, 1)
+	log, err := relay.OpenLog(t.Context(), bus, 1)
 	must(t, err)
-	owner := bucket.New(bucket.Config{Name: "core", Region: relaytest.Region, Log: log, Bus: bus, Directory: directory, History: history})
-	server := api.New(api.Config{Region: relaytest.Region, Name: "core", Bus: bus, Directory: directory, History: history, Keys: keys,
-		RateLimits: limits})
-	ended := make(chan error, 2)
-	go func() { ended <- owner.Run(ctx) }()
-	go func() { ended <- server.Run(ctx) }()
-	t.Cleanup(func() {
+	return &node{mesh: &mesh{t: t, edge: m.EdgeBus(t, 0), api: api.New(api.Config{Region: relaytest.Region, Name: "core", Bus: bus,
+		Directory: directory, History: history, Keys: keys, RateLimits: limits})},
+		owner: bucket.New(bucket.Config{Name: "core", Region: relaytest.Region, Log: log, Bus: bus, Directory: directory, History: history})}
+}
+
+func (n *node) startOwner() (ready <-chan struct{}) {
+	run(n.t, "owner", n.owner.Run)
+	return n.owner.Ready()
+}
+
+func (n *node) startAPI() (ready <-chan struct{}, stop func()) {
+	return n.api.Ready(), run(n.t, "api", n.api.Run)
+}
+
+// run runs a part until the test ends or stop is called; stop waits for the part.
+func run(t *testing.T, name string, f func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f(ctx) }()
+	stop = sync.OnceFunc(func() {
 		cancel()
-		for range 2 {
-			if err := <-ended; err != nil {
-				t.Errorf("run: %v", err)
-			}
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	})
-	for _, ready := range []<-chan struct{}{owner.Ready(), server.Ready()} {
-		select {
-		case <-ready:
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("ended before it was ready: %v", err)
-		case <-time.After(20 * time.Second):
-			t.Fatal("not ready in 20 s")
-		}
+	t.Cleanup(stop)
+	return stop
+}
+
+func wait(t *testing.T, ready <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ready:
+	case <-time.After(20 * time.Second):
+		t.Fatal("waited 20 s in vain")
 	}
-	return &mesh{t: t, edge: m.EdgeBus(t, 0), api: server}
 }
 
 func must(t *testing.T, err error) {

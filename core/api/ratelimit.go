@@ -21,7 +21,7 @@ var limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_api_
 func (s *Server) take(c *call, route, major, caller string, l Limit) error {
 	v, err := s.limiter.Take(c.ctx(), route+"/"+major+"/"+caller, l)
 	if err != nil { // chat goes on without limits
-		s.log.Warn("rate limiter does not answer", "err", err)
+		s.warn("rate limiter does not answer", route, err)
 		v = Verdict{Allowed: true, Remaining: l.Burst - 1}
 	}
 	s.limitHeaders(c.w.Header(), route, l, v)

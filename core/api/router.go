@@ -14,9 +14,10 @@ import (
 var (
 	limitSend   = Limit{Burst: 5, Per: 5 * time.Second}
 	limitRoute  = Limit{Burst: 50, Per: time.Second}
-	limitGlobal = Limit{Burst: 50, Per: time.Second}       // over all routes of a user
-	limitLogin  = Limit{Burst: 600, Per: time.Minute}      // per remote address: whole offices share one
-	limitPublic = Limit{Burst: 1200, Per: 1 * time.Minute} // likewise
+	limitGlobal = Limit{Burst: 50, Per: time.Second}   // over all routes of a user
+	limitLogin  = Limit{Burst: 600, Per: time.Minute}  // per remote address: whole offices share one
+	limitBirth  = Limit{Burst: 1800, Per: time.Minute} // of accounts, per remote address; the password hashes bound the cost
+	limitPublic = Limit{Burst: 6000, Per: time.Minute} // per remote address
 )
 
 // Path parameters that carry a route's limit (Discord: major parameters).
@@ -50,8 +51,8 @@ func (s *Server) routes() http.Handler {
 
 // accountRoutes answer at the root as well: they are our own and have no version.
 func (s *Server) accountRoutes(m chi.Router) {
-	m.Post("/auth/register", s.public("auth", limitLogin, s.register))
-	m.Post("/auth/login", s.public("auth", limitLogin, s.login))
+	m.Post("/auth/register", s.public("auth.register", limitBirth, s.register))
+	m.Post("/auth/login", s.public("auth.login", limitLogin, s.login))
 	m.Post("/auth/refresh", s.public("auth.refresh", limitLogin, s.refresh))
 	m.Post("/auth/logout", s.public("auth.logout", limitLogin, s.logout))
 	m.Get("/.well-known/jwks.json", s.public("jwks", limitPublic, s.jwks))

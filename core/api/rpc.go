@@ -22,7 +22,7 @@ const maxSnapshotMembers = 10000 // of one call
 func (s *Server) answerIdentify(ctx context.Context, body []byte) []byte {
 	out, err := s.identify(ctx, body)
 	if err != nil {
-		s.log.Warn("identify", "err", err)
+		s.warn("call failed", "identify", err)
 		out = &pb.IdentifyAnswer{Error: "unavailable"}
 	}
 	return encode(out)
@@ -65,7 +65,7 @@ func (s *Server) answerGuild(ctx context.Context, body []byte) []byte {
 	case isNotFound(err):
 		out = &pb.GuildAnswer{Status: http.StatusNotFound}
 	case err != nil:
-		s.log.Warn("guild snapshot", "err", err)
+		s.warn("call failed", "guild", err)
 		out = &pb.GuildAnswer{Status: http.StatusServiceUnavailable}
 	}
 	return encode(out)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-chat/starling/core"
@@ -47,6 +48,7 @@ type Server struct {
 	channels *channelGuilds
 	handler  http.Handler
 	ready    chan struct{}
+	warned   atomic.Int64 // Unix seconds: see warn
 }
 
 // New makes a Server; Run starts it, Handler works without.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,6 +44,7 @@ type Dispatcher struct {
 	bus      Bus
 	patience time.Duration
 	log      *slog.Logger
+	warned   atomic.Int64 // Unix seconds: an outage is a line a second, not one for each command
 }
 
 // New makes a Dispatcher on a connection to the hub.
@@ -87,7 +89,9 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 		retries.WithLabelValues(reasonOf(err)).Inc()
 		select {
 		case <-ctx.Done():
-			d.log.Warn("command not answered in time", "kind", cmd.Kind, "bucket", cmd.Bucket, "err", err)
+			if now, last := time.Now().Unix(), d.warned.Load(); now != last && d.warned.CompareAndSwap(last, now) {
+				d.log.Warn("command not answered in time", "kind", cmd.Kind, "bucket", cmd.Bucket, "err", err)
+			}
 			return nil, fmt.Errorf("command %s to bucket %d: %w (%w)", cmd.Kind, cmd.Bucket, proto.ErrUnavailable, err)
 		case <-time.After(wait/2 + rand.N(wait)): // spread: a whole region retries at once when an owner dies
 		}

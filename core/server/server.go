@@ -71,7 +71,21 @@ func (s *Server) Check() error {
 }
 
 // Run serves until ctx ends, then stops from the outside in: the API, which lets its calls finish, the owner, the stores, the connection.
+// It waits for a hub that is not there yet.
 func (s *Server) Run(ctx context.Context) error {
+	err := s.run(ctx)
+	select {
+	case <-s.ready:
+		return err
+	default:
+	}
+	if ctx.Err() != nil {
+		return nil // stopped while it started
+	}
+	return err
+}
+
+func (s *Server) run(ctx context.Context) error {
 	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
