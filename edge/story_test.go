@@ -48,7 +48,9 @@ func newWorld(t *testing.T, alter func(*edge.Config)) *world {
 	return w
 }
 
-func (w *world) dial(t *testing.T) *edgetest.Client { return edgetest.Dial(t, w.edge.GatewayURL()+"/?v=10&encoding=json") }
+func (w *world) dial(t *testing.T) *edgetest.Client {
+	return edgetest.Dial(t, w.edge.GatewayURL()+"/?v=10&encoding=json")
+}
 
 // login identifies and waits for the one guild.
 func (w *world) login(t *testing.T, u *edgetest.User, extra map[string]any) (*edgetest.Client, proto.GuildCreate) {
