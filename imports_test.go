@@ -47,6 +47,7 @@ var only = map[string]string{
 	"github.com/nats-io/":             "relay",
 	"modernc.org/sqlite":              "core/sqlstore",
 	"github.com/cockroachdb/pebble":   "core/pebble",
+	"github.com/gocql/gocql":          "core/cql",
 	"github.com/gobwas/ws":            "edge",
 	"github.com/golang-jwt/jwt":       "core/auth",
 	"github.com/spf13/cobra":          "cmd/starling",
