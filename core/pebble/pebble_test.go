@@ -12,7 +12,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, place string) core.History {
+func open(t *testing.T, place string) core.History { return openAt(t, place) }
+
+func openAt(t testing.TB, place string) core.History {
 	s, err := pebble.Open(place)
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,9 @@ var _ core.History = (*Store)(nil)
 
 // Open opens or makes the history in dir, which no other process may have open.
 func Open(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil { // Pebble would let everybody read it
+		return nil, fmt.Errorf("history: %w", err)
+	}
 	cache := engine.NewCache(cacheSize)
 	defer cache.Unref() // the database holds its own reference
 	opts := &engine.Options{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
@@ -32,6 +33,9 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 }
 
 func openSQLite(ctx context.Context, path string) (*Store, error) {
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
 	write, err := openFile(path, url.Values{"_txlock": {"immediate"}}, "journal_mode(WAL)", "synchronous(NORMAL)")
 	if err != nil {
 		return nil, err
@@ -51,6 +55,19 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
+// makeFile makes the file that SQLite would, but for nobody else to read: it holds password hashes. SQLite gives the files beside it the
+// same mode.
+func makeFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 func openFile(path string, query url.Values, pragmas ...string) (*sql.DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -65,7 +82,7 @@ func openFile(path string, query url.Values, pragmas ...string) (*sql.DB, error)
 }
 
 // synced runs f in a transaction of the one writing connection that is on the disk when synced returns.
-func (s *Store) synced(ctx context.Context, f func(tx *sql.Tx) error) (err error) {
+func (s *Store) synced(ctx context.Context, f func(tx *sql.Tx) error) error {
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return err

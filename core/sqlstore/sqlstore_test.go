@@ -13,7 +13,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, place string) core.Directory {
+func open(t *testing.T, place string) core.Directory { return openAt(t, place) }
+
+func openAt(t testing.TB, place string) core.Directory {
 	s, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(place, "directory.db"))
 	if err != nil {
 		t.Fatal(err)

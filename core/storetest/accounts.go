@@ -60,6 +60,7 @@ func testInvite(t *testing.T, w *town) {
 func testAccount(t *testing.T, w *town) {
 	want := core.Account{User: w.alice, PasswordHash: "$argon2id$alice"}
 	same(t, "by id", must[core.Account](t)(w.d.Account(w.ctx, w.alice.ID)), want)
+	same(t, "user", must[proto.User](t)(w.d.User(w.ctx, w.alice.ID)), w.alice)
 	same(t, "by name", must[core.Account](t)(w.d.AccountByName(w.ctx, "aLiCe")), want)
 	_, err := w.d.AccountByName(w.ctx, "carol")
 	notFound(t, "nobody", err)

@@ -1,0 +1,73 @@
+package pebble
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/proto"
+)
+
+func TestTruncated(t *testing.T) {
+	message, err := encodeMessage(version{1, 2, 3}, &proto.Message{ID: 1, ChannelID: 2, Author: proto.NewUser(3, "Alice", false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		whole  []byte
+		decode func([]byte) error
+	}{
+		{"version", version{1, 2, 3}.append(nil), func(b []byte) error { _, err := decodeVersion(b); return err }},
+		{"checkpoint", encodeCheckpoint(core.Checkpoint{}), func(b []byte) error { _, err := decodeCheckpoint(7, b); return err }},
+		{"id", encodeID(1), func(b []byte) error { _, err := decodeID(b); return err }},
+		{"bucket", checkpointKey(7), func(b []byte) error { _, err := decodeBucket(b); return err }},
+		{"message header", message[:headerSize], func(b []byte) error { _, err := deleted(b); return err }},
+	} {
+		if err := c.decode(c.whole); err != nil {
+			t.Errorf("%s: whole: %v", c.name, err)
+		}
+		for n := range c.whole {
+			if err := c.decode(c.whole[:n]); !errors.Is(err, errCorrupt) {
+				t.Errorf("%s: %d of %d bytes: err = %v, want errCorrupt", c.name, n, len(c.whole), err)
+			}
+		}
+	}
+	for n := headerSize; n < len(message)-1; n++ { // the last byte is a line feed
+		if _, err := decodeMessage(message[:n]); err == nil {
+			t.Fatalf("message: %d of %d bytes were taken", n, len(message))
+		}
+	}
+}
+
+func TestVersionOrder(t *testing.T) {
+	ordered := []version{{0, 0, 0}, {1, 1, 0}, {1, 1, 1}, {1, 2, 0}, {2, 1, 0}, {2, 1, 5}}
+	for i, v := range ordered {
+		for j, w := range ordered {
+			if got := v.compare(w); got < 0 != (i < j) || got > 0 != (i > j) {
+				t.Errorf("compare(%v, %v) = %d", v, w, got)
+			}
+		}
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	message, err := encodeMessage(version{1, 2, 3}, &proto.Message{ID: 1, ChannelID: 2, Author: proto.NewUser(3, "Alice", false)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(message)
+	f.Add(encodeCheckpoint(core.Checkpoint{Bucket: 7, Sequence: 1}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = decodeVersion(b)
+		_, _ = decodeCheckpoint(7, b)
+		if gone, err := deleted(b); err != nil || gone {
+			return
+		}
+		if m, err := decodeMessage(b); err == nil {
+			if _, err := encodeMessage(version{}, &m); err != nil {
+				t.Errorf("decoded, but not encoded again: %v", err)
+			}
+		}
+	})
+}
