@@ -252,11 +252,27 @@ func (h *home) snapshot() (proto.Guild, *pb.GuildSnapshot) {
 	return g, s
 }
 
-// faulty is a real directory whose Apply fails while told to.
+// faulty is a real directory whose Apply, or Outbox, fails while told to.
 type faulty struct {
 	core.Directory
-	mu   sync.Mutex
-	fail bool
+	mu            sync.Mutex
+	fail, blocked bool
+}
+
+func (f *faulty) Outbox(ctx context.Context, bucket, limit int) ([]core.Effect, error) {
+	f.mu.Lock()
+	blocked := f.blocked
+	f.mu.Unlock()
+	if blocked {
+		return nil, os.ErrDeadlineExceeded
+	}
+	return f.Directory.Outbox(ctx, bucket, limit)
+}
+
+func (f *faulty) block(blocked bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blocked = blocked
 }
 
 func (f *faulty) Apply(ctx context.Context, e []core.Applied) error {
