@@ -32,7 +32,7 @@ func putChannel(c change, ch proto.Channel) error {
 		int64(ch.ID), int64(ch.GuildID), int64(parent), body(ch))
 }
 
-// channelDelete also takes the channels of a category out of it, and ends the invites to the channel.
+// channelDelete also takes the channels of a category out of it, ends the invites to the channel and clears it where the guild names it.
 func channelDelete(c change) error {
 	gone, err := decode[proto.Channel](c)
 	if err != nil {
@@ -55,7 +55,28 @@ func channelDelete(c change) error {
 	if err := c.exec(`DELETE FROM invites WHERE guild_id = $1 AND channel_id = $2`, int64(gone.GuildID), int64(gone.ID)); err != nil {
 		return err
 	}
-	return c.exec(`DELETE FROM channels WHERE id = $1`, int64(gone.ID))
+	if err := c.exec(`DELETE FROM channels WHERE id = $1`, int64(gone.ID)); err != nil {
+		return err
+	}
+	return forgetChannel(c, gone.GuildID, gone.ID)
+}
+
+// forgetChannel clears the guild's own references to a channel.
+func forgetChannel(c change, guild, channel proto.ID) error {
+	guilds, err := collect(c.ctx, c.tx, scanBody[proto.Guild], `SELECT body FROM guilds WHERE id = $1`, int64(guild))
+	if err != nil || len(guilds) == 0 {
+		return err
+	}
+	g, named := guilds[0], false
+	for _, id := range []**proto.ID{&g.SystemChannelID, &g.RulesChannelID, &g.PublicUpdatesChannelID, &g.AFKChannelID} {
+		if *id != nil && **id == channel {
+			*id, named = nil, true
+		}
+	}
+	if !named {
+		return nil
+	}
+	return putGuild(c, g)
 }
 
 // ChannelGuild implements core.Directory.

@@ -180,13 +180,20 @@ func (w *town) count(t *testing.T, want int) {
 }
 
 func testCategoryDelete(t *testing.T, w *town) {
+	named := w.guild
 	category := proto.Channel{ID: w.guilds.id(), GuildID: w.guild.ID, Type: proto.ChannelCategory, Name: "sea", Overwrites: []proto.Overwrite{}}
 	child := w.lobby
 	child.ParentID = &category.ID
 	w.apply(t, w.guilds, of(w.guild.ID, event(proto.EventChannelCreate, category)), of(w.guild.ID, event(proto.EventChannelUpdate, child)))
+	named.SystemChannelID = &category.ID
+	w.apply(t, w.guilds, of(w.guild.ID, event(proto.EventGuildUpdate, named)))
 	same(t, "in its category", must[proto.Guild](t)(w.d.Guild(w.ctx, w.guild.ID)).Channels, []proto.Channel{child, category})
 	w.apply(t, w.guilds, of(w.guild.ID, event(proto.EventChannelDelete, category)))
-	same(t, "out of its category", must[proto.Guild](t)(w.d.Guild(w.ctx, w.guild.ID)).Channels, []proto.Channel{w.lobby})
+	g := must[proto.Guild](t)(w.d.Guild(w.ctx, w.guild.ID))
+	same(t, "out of its category", g.Channels, []proto.Channel{w.lobby})
+	if g.SystemChannelID != nil {
+		t.Errorf("the system channel is still the deleted one")
+	}
 	_, err := w.d.ChannelGuild(w.ctx, category.ID)
 	notFound(t, "deleted category", err)
 }
