@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -12,8 +13,12 @@ import (
 // who repeat until their deadline, send them again.
 const commandBacklog = 1 << 16
 
+// stopWait bounds how long a server takes to stop.
+const stopWait = 5 * time.Second
+
 // Serve answers requests with up to workers at once; queue "" means no queue group. As many as 16 for each worker may wait (at
-// least 64); beyond, a request is answered at once with what its sender sees as ErrBusy. Stop waits for what has begun.
+// least 64); beyond, a request is answered at once with what its sender sees as ErrBusy. Stop waits until all that has come in is answered; h's
+// context ends after stopWait of that.
 func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Context, body []byte) []byte) (stop func(), err error) {
 	waiting := make(chan *nats.Msg, max(16*workers, 64))
 	take := func(m *nats.Msg) {
@@ -43,65 +48,93 @@ func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Conte
 		return nil, fmt.Errorf("serve %s: %w", subject, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	quit := make(chan struct{})
 	var done sync.WaitGroup
 	for range max(workers, 1) {
 		done.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case m := <-waiting:
-					_ = b.nc.Publish(m.Reply, h(ctx, m.Data)) // a lost answer is a time-out to the sender
-				}
-			}
+			work(waiting, quit, func(m *nats.Msg) {
+				_ = b.nc.Publish(m.Reply, h(ctx, m.Data)) // a lost answer is a time-out to the sender
+			})
 		})
 	}
 	return func() {
-		_ = sub.Unsubscribe()
-		cancel()
+		b.drain(sub)
+		close(quit)
+		defer time.AfterFunc(stopWait, cancel).Stop()
 		done.Wait()
+		cancel()
 	}, nil
 }
 
-// ServeCommands serves the commands of buckets through one dispatcher. h must not block; reply may be called once, from any goroutine.
+// work calls f with each message until quit, and then with those that wait.
+func work(in <-chan *nats.Msg, quit <-chan struct{}, f func(*nats.Msg)) {
+	for {
+		select {
+		case m := <-in:
+			f(m)
+		case <-quit:
+			for {
+				select {
+				case m := <-in:
+					f(m)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// drain has the server send nothing more, and returns when all that it had sent has come in.
+func (b *Bus) drain(subs ...*nats.Subscription) {
+	var idle []<-chan nats.SubStatus
+	for _, s := range subs {
+		ended := s.StatusChanged(nats.SubscriptionClosed)
+		if s.Drain() == nil {
+			idle = append(idle, ended)
+		}
+	}
+	late := time.NewTimer(stopWait)
+	defer late.Stop()
+	for _, ended := range idle {
+		select {
+		case <-ended:
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// ServeCommands serves the commands of buckets through one dispatcher. h must not block; reply may be called once, from any goroutine. Stop
+// returns when h has had every command that had been sent here.
 func (b *Bus) ServeCommands(buckets []int, h func(bucket int, body []byte, reply func([]byte))) (stop func(), err error) {
 	in := make(chan *nats.Msg, commandBacklog)
 	var subs []*nats.Subscription
-	unsubscribe := func() {
-		for _, s := range subs {
-			_ = s.Unsubscribe()
-		}
-	}
 	for _, bucket := range buckets {
 		s, err := b.nc.ChanSubscribe(CommandSubject(b.region, bucket), in)
 		if err != nil {
-			unsubscribe()
+			b.drain(subs...)
 			return nil, fmt.Errorf("serve commands of bucket %d: %w", bucket, err)
 		}
 		subs = append(subs, s)
 	}
 	if err := b.nc.Flush(); err != nil && !b.nc.IsReconnecting() {
-		unsubscribe()
+		b.drain(subs...)
 		return nil, fmt.Errorf("serve commands: %w", err)
 	}
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for {
-			select {
-			case <-quit:
+		work(in, quit, func(m *nats.Msg) {
+			_, bucket, ok := parseBucketSubject(m.Subject)
+			if !ok || m.Reply == "" {
 				return
-			case m := <-in:
-				_, bucket, ok := parseBucketSubject(m.Subject)
-				if !ok || m.Reply == "" {
-					continue
-				}
-				h(bucket, m.Data, func(answer []byte) { _ = b.nc.Publish(m.Reply, answer) })
 			}
-		}
+			h(bucket, m.Data, func(answer []byte) { _ = b.nc.Publish(m.Reply, answer) })
+		})
 	}()
 	return func() {
-		unsubscribe()
+		b.drain(subs...)
 		close(quit)
 		<-ended
 	}, nil

@@ -13,8 +13,11 @@ import (
 	"github.com/starling-chat/starling/proto/pb"
 )
 
-// ErrLogBehind says that a store is further than the log: the log lost its tail, as after power loss without SyncAlways.
-var ErrLogBehind = errors.New("the log ends before the store's checkpoint")
+// ErrLogBehind says that a store is much further than the log, so the two do not belong together.
+var ErrLogBehind = errors.New("the log ends long before the store's checkpoint")
+
+// behindLimit is how many sequences a log may have lost and still be continued: some seconds' worth.
+const behindLimit = 1 << 17
 
 // TakeOver makes the caller the bucket's owner: it appends a take-over entry whose epoch is above any seen and above from's; from then on
 // no earlier owner can append anything. It hands every entry with events to replay, in order and once each, that is above from.Sequence
@@ -29,8 +32,8 @@ func (l *Log) TakeOver(ctx context.Context, bucket int, from Position, since tim
 	if err != nil {
 		return nil, fmt.Errorf("take over bucket %d: %w", bucket, err)
 	}
-	if at.Sequence <= from.Sequence {
-		return nil, fmt.Errorf("take over bucket %d: log at %d, store at %d: %w", bucket, at.Sequence, from.Sequence, ErrLogBehind)
+	if at, err = l.passStore(ctx, bucket, at, from.Sequence); err != nil {
+		return nil, fmt.Errorf("take over bucket %d: %w", bucket, err)
 	}
 	first := from.Sequence + 1
 	if !since.IsZero() && !before.at.Before(since) {
@@ -52,6 +55,25 @@ func (l *Log) TakeOver(ctx context.Context, bucket int, from Position, since tim
 	}
 	takeOvers.Inc()
 	return &Writer{log: l, bucket: bucket, at: at}, nil
+}
+
+// passStore appends entries without events until their sequence is above the store's. It is needed only where the log lost its tail, as after
+// power loss without SyncAlways: the store would take what comes next for known.
+func (l *Log) passStore(ctx context.Context, bucket int, at Position, store uint64) (Position, error) {
+	if at.Sequence > store {
+		return at, nil
+	}
+	if store-at.Sequence > behindLimit {
+		return at, fmt.Errorf("log at %d, store at %d: %w", at.Sequence, store, ErrLogBehind)
+	}
+	l.bus.log.Warn("the log lost its tail, passing the store", "bucket", bucket, "log", at.Sequence, "store", store)
+	w := &Writer{log: l, bucket: bucket, at: at}
+	for w.at.Sequence <= store {
+		if _, _, err := w.Append(ctx, nil, 0); err != nil {
+			return at, err
+		}
+	}
+	return w.at, nil
 }
 
 // appendTakeOver fences off earlier owners. It returns its own position and what was last before.

@@ -214,11 +214,22 @@ func TestTakeOverReplaysInOrderOnce(t *testing.T) {
 	}
 }
 
-func TestLogThatLostItsTailIsNotTakenOver(t *testing.T) {
+// The store has applied entries that the log has lost: what comes next must be above them.
+func TestLogThatLostItsTail(t *testing.T) {
 	mesh := relaytest.Start(t, 0)
 	log := openLog(t, mesh.CoreBus(t))
 	at := takeOver(t, log, 3).Position()
-	at.Sequence += 1000
+	at.Sequence += 300
+	at.Counter += 9
+	w, err := log.TakeOver(soon(t), 3, at, time.Time{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Position(); got.Sequence <= at.Sequence || got.Counter <= at.Counter || got.Epoch <= at.Epoch {
+		t.Fatalf("got %+v after %+v", got, at)
+	}
+	mustAppend(t, w, "0")
+	at.Sequence += 1 << 30
 	if _, err := log.TakeOver(soon(t), 3, at, time.Time{}, nil); !errors.Is(err, relay.ErrLogBehind) {
 		t.Fatalf("got %v, want ErrLogBehind", err)
 	}
