@@ -1,0 +1,17 @@
+package cql
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+var (
+	joinedReads = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_cql_joined_reads_total",
+		Help: "Reads that were answered by an equal one."})
+	newSessions = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_cql_sessions_total",
+		Help: "Sessions with the cluster that were opened: one at start, one each time the watchdog found the old one dead."})
+	applySeconds = promauto.NewHistogram(prometheus.HistogramOpts{Name: "starling_cql_apply_seconds",
+		Help: "Time to write the messages and checkpoint of one Apply.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)})
+	readSeconds = promauto.NewHistogramVec(prometheus.HistogramOpts{Name: "starling_cql_read_seconds",
+		Help: "Time of one read of the history, all its queries included.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}, []string{"read"})
+)

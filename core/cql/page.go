@@ -1,0 +1,154 @@
+package cql
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/starling-chat/starling/proto"
+)
+
+const (
+	notesPage    = 128 // windows that one read of the notes lists: 3 years and a half
+	windowsAhead = 32  // most windows that are read side by side
+)
+
+// Before implements core.History.
+func (s *Store) Before(ctx context.Context, channel, before proto.ID, n int) ([]proto.Message, error) {
+	from := maxID
+	if before != 0 {
+		from = min(before-1, maxID)
+	}
+	return s.page(ctx, channel, pageOf{name: "before", from: from, notes: windowsBelow, messages: messagesBelow, step: -1}, n)
+}
+
+// After implements core.History.
+func (s *Store) After(ctx context.Context, channel, after proto.ID, n int) ([]proto.Message, error) {
+	if after >= maxID {
+		return []proto.Message{}, nil
+	}
+	return s.page(ctx, channel, pageOf{name: "after", from: after + 1, notes: windowsAbove, messages: messagesAbove, step: 1}, n)
+}
+
+// A pageOf says where a page begins and which way it goes.
+type pageOf struct {
+	name            string
+	from            proto.ID // inclusive
+	notes, messages string   // statements
+	step            int      // of windows
+}
+
+// page reads the notes of the windows from p.from on, then those windows until the page is full: a short page means that there is no more.
+func (s *Store) page(ctx context.Context, channel proto.ID, p pageOf, n int) ([]proto.Message, error) {
+	if n <= 0 {
+		return []proto.Message{}, nil
+	}
+	key := flightKey{read: p.name, channel: uint64(channel), id: uint64(p.from), n: n}
+	page, err := shared(ctx, s, key, func(ctx context.Context) ([]proto.Message, error) {
+		page := make([]proto.Message, 0, min(n, 100))
+		for window, done := windowOf(p.from), false; !done && len(page) < n; {
+			noted, err := s.windows(ctx, p.notes, channel, window, notesPage)
+			if err != nil {
+				return nil, err
+			}
+			if done = len(noted) < notesPage; len(noted) > 0 {
+				window = noted[len(noted)-1] + p.step
+			}
+			if page, err = s.fill(ctx, channel, p, noted, page, n); err != nil {
+				return nil, err
+			}
+		}
+		return page, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("channel %d: %w", channel, err)
+	}
+	return slices.Clone(page), nil
+}
+
+// windows lists the noted ones of a channel from one on.
+func (s *Store) windows(ctx context.Context, statement string, channel proto.ID, from, n int) ([]int, error) {
+	q, err := s.query(ctx, statement, int64(channel), from, n)
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	it := q.Iter()
+	for window := 0; it.Scan(&window); {
+		all = append(all, window)
+	}
+	return all, it.Close()
+}
+
+// fill reads windows in order until the page has n messages: the first alone, and as many side by side as the ones so far let expect to be
+// needed. Windows in which everything was deleted are noted, too, and double the number.
+func (s *Store) fill(ctx context.Context, channel proto.ID, p pageOf, windows []int, page []proto.Message, n int) ([]proto.Message, error) {
+	for read, width := 0, 1; len(windows) > 0 && len(page) < n; {
+		width = min(width, len(windows), windowsAhead)
+		parts := make([][]proto.Message, width)
+		g, ctx := errgroup.WithContext(ctx)
+		for i, window := range windows[:width] {
+			g.Go(func() (err error) {
+				parts[i], err = s.window(ctx, channel, p, window, n-len(page))
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return nil, err
+		}
+		page = append(page, slices.Concat(parts...)...)
+		read, windows = read+width, windows[width:]
+		if width *= 2; len(page) > 0 {
+			width = (n-len(page))*read/len(page) + 1
+		}
+	}
+	return page[:min(n, len(page))], nil
+}
+
+// window reads up to n messages of one window.
+func (s *Store) window(ctx context.Context, channel proto.ID, p pageOf, window, n int) ([]proto.Message, error) {
+	q, err := s.query(ctx, p.messages, int64(channel), window, int64(p.from), n)
+	if err != nil {
+		return nil, err
+	}
+	var page []proto.Message
+	it := q.Iter()
+	for body := []byte(nil); it.Scan(&body); {
+		m, err := decodeMessage(body)
+		if err != nil {
+			_ = it.Close()
+			return nil, fmt.Errorf("window %d: %w", window, err)
+		}
+		page = append(page, m)
+	}
+	return page, it.Close()
+}
+
+// encodeMessage gives the row of a message: its REST form.
+func encodeMessage(m proto.Message) ([]byte, error) {
+	m.GuildID, m.Member = nil, nil
+	notNil(&m.Mentions)
+	notNil(&m.MentionRoles)
+	notNil(&m.Attachments)
+	notNil(&m.Embeds)
+	notNil(&m.Components)
+	return json.Marshal(m)
+}
+
+// notNil makes a list that JSON writes as [], not null.
+func notNil[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
+}
+
+func decodeMessage(body []byte) (proto.Message, error) {
+	var m proto.Message
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m, fmt.Errorf("message: %w", err)
+	}
+	return m, nil
+}
