@@ -73,7 +73,7 @@ func (b *bucket) group(ctx context.Context) (bool, error) {
 	if took == 0 {
 		return false, nil
 	}
-	if err := b.commit(ctx, g); err != nil {
+	if err := b.commit(g); err != nil {
 		for _, a := range g.answers {
 			a.call.refuse()
 		}
@@ -127,7 +127,7 @@ func (g *group) give(c *call, r *pb.Result) {
 }
 
 // commit appends the group's events and hands them to the stores. On an error nothing is certain but the log: the state must be dropped.
-func (b *bucket) commit(ctx context.Context, g *group) error {
+func (b *bucket) commit(g *group) error {
 	if len(g.events) == 0 {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (b *bucket) commit(ctx context.Context, g *group) error {
 		var events []*pb.Event
 		events, rest = split(rest, entryBytes)
 		begun := time.Now()
-		e, seq, err := b.writer.Append(ctx, events, b.issuer.Last())
+		e, seq, err := b.writer.Append(b.o.grace, events, b.issuer.Last())
 		if err != nil {
 			if errors.Is(err, relay.ErrSuperseded) {
 				return errLost

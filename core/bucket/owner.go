@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +17,10 @@ import (
 	"github.com/starling-chat/starling/relay"
 )
 
-// takeOvers is how many buckets are taken over at once at start.
-const takeOvers = 32
+const (
+	takeOvers   = 32              // buckets taken over at once
+	appendGrace = 2 * time.Second // for the last append when the owner stops
+)
 
 // A Config says what an Owner works on. All but Logger and Now must be set.
 type Config struct {
@@ -44,13 +45,12 @@ type Owner struct {
 	ready   chan struct{}
 
 	// Set by Run before any bucket starts.
-	ctx context.Context
-	wg  sync.WaitGroup // goroutines of buckets, appliers and outboxes
+	ctx   context.Context
+	grace context.Context // outlives ctx by appendGrace: an append under way is better ended than abandoned
+	wg    sync.WaitGroup  // goroutines of buckets, appliers and outboxes
 	// closed tells start that nothing may be added to wg any more.
 	mu     sync.Mutex
 	closed bool
-
-	since atomic.Int64 // Unix milliseconds at which Run began, for Check
 }
 
 // New makes an owner that does nothing until Run.
@@ -79,8 +79,11 @@ func (o *Owner) Ready() <-chan struct{} { return o.ready }
 func (o *Owner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	o.ctx = ctx
-	o.since.Store(o.cfg.Now().UnixMilli())
+	grace, cut := context.WithCancel(context.WithoutCancel(ctx))
+	o.grace = grace
+	context.AfterFunc(ctx, func() { time.AfterFunc(appendGrace, cut) })
 	defer func() {
+		defer cut()
 		cancel()
 		o.mu.Lock()
 		o.closed = true

@@ -13,6 +13,7 @@ import (
 
 const (
 	replayBacklog = 1024            // entries that replay may be ahead of a store
+	replayTouch   = 256             // entries replayed from which a take-over brings lagging checkpoints forward
 	replayHistory = 3 * time.Second // that a take-over waits for the history to catch up
 )
 
@@ -42,7 +43,9 @@ func (b *bucket) takeOver(ctx context.Context) error {
 
 	since := b.o.cfg.Now().Add(-memory)
 	floor := max(dirAt.LastID, histAt.LastID)
+	replayed := 0
 	replay := func(seq uint64, e *pb.Entry) error {
+		replayed++
 		floor = max(floor, proto.ID(e.LastId))
 		if at := time.UnixMilli(e.TimeMs); !at.Before(since) {
 			for _, ev := range e.Events {
@@ -57,7 +60,9 @@ func (b *bucket) takeOver(ctx context.Context) error {
 		return fmt.Errorf("bucket %d: take over: %w", b.n, err)
 	}
 	pos := w.Position()
-	b.touch()
+	if replayed >= replayTouch {
+		b.touch()
+	}
 	if err := b.awaitDirectory(ctx); err != nil {
 		return err
 	}
