@@ -40,6 +40,9 @@ func (s *Server) drain(ctx context.Context) {
 			return
 		}
 	}
+	for _, c := range s.loop.everyone() { // came in while the list was made
+		c.conn.Close(proto.CloseRestart)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
 	for s.loop.open.Load() > 0 && wait(ctx, 20*time.Millisecond) {

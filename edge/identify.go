@@ -178,7 +178,7 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer) {
 		return
 	}
 	s := &session{id: newSessionID(), user: p.user, bucket: p.user.Bucket(), intents: p.intents, shard: p.shard, large: p.large, gen: l.gen,
-		token: hashToken(p.token), auth: proto.ID(ans.AuthSession), guilds: map[proto.ID]*membership{}, client: c,
+		since: ans.User.Sequence, token: hashToken(p.token), auth: proto.ID(ans.AuthSession), guilds: map[proto.ID]*membership{}, client: c,
 		ring: ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
 	l.sessions[s.id] = s
 	l.user(s.user).sessions[s] = struct{}{}

@@ -32,11 +32,10 @@ type rest struct {
 	cfg     *Config
 	gateway string
 	places  chan struct{} // one per request under way
-	ctx     context.Context
 }
 
 func newREST(s *Server) *rest {
-	return &rest{bus: s.bus, cfg: &s.cfg, gateway: s.gateway, places: make(chan struct{}, s.cfg.MaxRequests), ctx: s.loop.ctx}
+	return &rest{bus: s.bus, cfg: &s.cfg, gateway: s.gateway, places: make(chan struct{}, s.cfg.MaxRequests)}
 }
 
 // ServeHTTP answers everything that is no gateway connection.
@@ -145,7 +144,6 @@ func (f *rest) ask(ctx context.Context, call *pb.RestCall, deadline time.Time) (
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	defer context.AfterFunc(f.ctx, cancel)()
 	for {
 		out, err := f.bus.Request(ctx, relay.RESTSubject(f.cfg.Region), b)
 		again := errors.Is(err, relay.ErrNobody) || errors.Is(err, relay.ErrBusy) || errors.Is(err, relay.ErrLost)

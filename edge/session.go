@@ -19,6 +19,7 @@ type session struct {
 	shard   [2]int
 	large   int // large_threshold
 	gen     *generation
+	since   uint64 // sequence of the user's bucket that the session began with: what is not above it was known then
 
 	token    tokenHash
 	auth     proto.ID // login; 0 for bots

@@ -457,3 +457,10 @@ func TestManyIdentifiesFewCalls(t *testing.T) {
 	}
 	relaytest.Until(t, "edge is healthy", func() bool { return w.edge.Healthy() == nil })
 }
+
+func decode(t *testing.T, b []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(b, v); err != nil {
+		t.Fatal(err)
+	}
+}

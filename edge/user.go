@@ -56,7 +56,9 @@ func (l *loop) userEvent(seq uint64, e *pb.Event) {
 	}
 	ev := newEvent(e)
 	for s := range u.sessions {
-		l.userEventFor(s, e, ev)
+		if seq > s.since {
+			l.userEventFor(s, e, ev)
+		}
 	}
 }
 

@@ -18,7 +18,8 @@ type Config struct {
 	Addr    string // plain text, host:port; the host must be a loopback address; "" = none
 	TLSAddr string // TLS 1.3, host:port; "" = none
 	Cert    *tls.Certificate
-	// Accept is called once per connection before its first frame, and may Queue. It must not block.
+	// Accept is called once per connection before its first frame, and may Queue. It runs on the
+	// connection's own goroutine: while it waits nobody else does.
 	Accept func(Conn, Request) Handler
 	// REST answers everything but upgrades at /gateway.
 	REST       http.Handler
@@ -156,9 +157,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// shutdown gives REST requests under way a second, and connections none: whoever drains closes them before.
+// restGrace is how long requests under way may still take: an answer that is lost makes clients repeat.
+const restGrace = 3 * time.Second
+
+// shutdown gives REST requests under way a moment, and connections none: whoever drains closes them before.
 func (s *Server) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), restGrace)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()
