@@ -24,14 +24,7 @@ func TestKillWholeMesh(t *testing.T) {
 	seed := uint64(envInt(t, "STARLING_SEED", int(time.Now().UnixNano()&0xffffff)))
 	t.Logf("seed %d, %d rounds", seed, rounds)
 	rnd := rand.New(rand.NewPCG(seed, 9))
-	m := take[*mesh.Mesh](t)(mesh.New(mesh.Options{}))
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log("end of the mesh's log:\n" + m.LogTail(60))
-		}
-		m.Close()
-	})
-	must(t, m.Start(within(t, 60*time.Second)))
+	m := own(t, mesh.Options{})
 	w := newTown(t, m)
 	k := &killing{town: w, ledger: newLedger(), rnd: rnd}
 	k.channels = []proto.ID{w.general, take[proto.Channel](t)(w.owner.Channel(within(t, patience), w.guild.ID, "second")).ID}

@@ -54,14 +54,7 @@ func TestRateLimit(t *testing.T) {
 
 // Ctrl-C: op 7 for who is connected, exit code 0; the next start on the same data knows everything.
 func TestDrainAndRestart(t *testing.T) {
-	m := take[*mesh.Mesh](t)(mesh.New(mesh.Options{}))
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(m.LogTail(40))
-		}
-		m.Close()
-	})
-	must(t, m.Start(within(t, 60*time.Second)))
+	m := own(t, mesh.Options{})
 	w := newTown(t, m)
 	bot, r := w.bot("dora", true)
 	s := w.open(1, bot.Token, client.Options{}, nil)

@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		if s.mesh == nil {
 			continue
 		}
+		if trouble := s.mesh.Trouble(); trouble != "" {
+			fmt.Printf("--- FAIL: the mesh %s says:\n%s\n", name, trouble)
+			code = max(code, 1)
+		}
 		if code != 0 {
 			fmt.Printf("--- end of the log of the mesh %s\n%s\n", name, s.mesh.LogTail(60))
 		}
@@ -55,6 +59,23 @@ func (s *shared) get(t *testing.T) *mesh.Mesh {
 		t.Fatal(s.err)
 	}
 	return s.mesh
+}
+
+// own starts a mesh for one story alone.
+func own(t *testing.T, opts mesh.Options) *mesh.Mesh {
+	t.Helper()
+	m := take[*mesh.Mesh](t)(mesh.New(opts))
+	t.Cleanup(func() {
+		if trouble := m.Trouble(); trouble != "" {
+			t.Errorf("the mesh says:\n%s", trouble)
+		}
+		if t.Failed() {
+			t.Log("end of the mesh's log:\n" + m.LogTail(60))
+		}
+		m.Close()
+	})
+	must(t, m.Start(within(t, 60*time.Second)))
+	return m
 }
 
 // within is the test's context, bounded.

@@ -284,4 +284,20 @@ func (m *Mesh) LogTail(n int) string {
 	return strings.Join(lines, "\n")
 }
 
+// Trouble is what must be in no log: the first report of the race detector, panic or fatal error, with the lines after it.
+func (m *Mesh) Trouble() string {
+	b, err := os.ReadFile(m.LogPath())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(string(b), "\n")
+	for i, line := range lines {
+		if strings.Contains(line, "DATA RACE") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
+			strings.Contains(line, "handler panicked") {
+			return strings.Join(lines[i:min(len(lines), i+60)], "\n")
+		}
+	}
+	return ""
+}
+
 func local(port int) string { return net.JoinHostPort("127.0.0.1", fmt.Sprint(port)) }
