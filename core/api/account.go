@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/proto"
 )
@@ -48,14 +49,14 @@ func (s *Server) register(c *call) (reply, error) {
 		Username string `json:"username"`
 		Password string `json:"password"`
 	}
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	name, err := checkUsername(in.Username)
 	if err != nil {
 		return reply{}, err
 	}
-	if err := checkLength("password", in.Password, minPassword, maxPassword); err != nil {
+	if err := form.Length("password", in.Password, minPassword, maxPassword); err != nil {
 		return reply{}, err
 	}
 	id := c.commandID(core.KindUserCreate)
@@ -83,7 +84,7 @@ func (s *Server) register(c *call) (reply, error) {
 
 func checkUsername(s string) (string, error) {
 	s = strings.ToLower(s)
-	if err := checkLength("username", s, 2, 32); err != nil {
+	if err := form.Length("username", s, 2, 32); err != nil {
 		return "", err
 	}
 	for i := range len(s) {
@@ -100,14 +101,14 @@ func (s *Server) login(c *call) (reply, error) {
 		Login    string `json:"login"`
 		Password string `json:"password"`
 	}
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	switch {
 	case in.Login == "":
-		return reply{}, required("login")
+		return reply{}, form.Required("login")
 	case in.Password == "":
-		return reply{}, required("password")
+		return reply{}, form.Required("password")
 	}
 	var account core.Account
 	if name, err := checkUsername(in.Login); err == nil {
@@ -163,11 +164,11 @@ type refreshBody struct {
 
 func (s *Server) refresh(c *call) (reply, error) {
 	var in refreshBody
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if in.RefreshToken == "" {
-		return reply{}, required("refresh_token")
+		return reply{}, form.Required("refresh_token")
 	}
 	now := s.cfg.Now()
 	next := auth.NewRefreshToken()
@@ -188,11 +189,11 @@ func (s *Server) refresh(c *call) (reply, error) {
 // logout is answered 204 also for a token that is unknown or used up: it is what the client wanted.
 func (s *Server) logout(c *call) (reply, error) {
 	var in refreshBody
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if in.RefreshToken == "" {
-		return reply{}, required("refresh_token")
+		return reply{}, form.Required("refresh_token")
 	}
 	l, err := s.cfg.Directory.RevokeLogin(c.ctx(), auth.HashSecret(in.RefreshToken))
 	if errors.Is(err, core.ErrNotFound) {

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/proto"
 )
@@ -53,11 +54,11 @@ func (s *Server) createApplication(c *call) (reply, error) {
 	var in struct {
 		Name string `json:"name"`
 	}
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	in.Name = strings.TrimSpace(in.Name)
-	if err := checkLength("name", in.Name, 2, 32); err != nil {
+	if err := form.Length("name", in.Name, 2, 32); err != nil {
 		return reply{}, err
 	}
 	if strings.ContainsFunc(in.Name, unicode.IsControl) {

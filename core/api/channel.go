@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -70,7 +71,7 @@ func (s *Server) createChannel(c *call) (reply, error) {
 		return reply{}, err
 	}
 	var in core.ChannelCreate
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if in.Type != proto.ChannelText && in.Type != proto.ChannelCategory {
@@ -84,7 +85,7 @@ func (s *Server) createChannel(c *call) (reply, error) {
 
 func (s *Server) editChannel(c *call) (reply, error) {
 	var in core.ChannelEdit
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	var overwrites []proto.Overwrite
@@ -104,22 +105,22 @@ func (s *Server) editChannel(c *call) (reply, error) {
 // checkChannel checks what is given.
 func checkChannel(name, topic *string, position, rate *int, overwrites []proto.Overwrite) error {
 	if name != nil {
-		if err := checkLength("name", *name, 1, 100); err != nil {
+		if err := form.Length("name", *name, 1, 100); err != nil {
 			return err
 		}
 	}
 	if topic != nil {
-		if err := checkLength("topic", *topic, 0, maxTopic); err != nil {
+		if err := form.Length("topic", *topic, 0, maxTopic); err != nil {
 			return err
 		}
 	}
 	if position != nil {
-		if err := checkRange("position", *position, 0, maxPosition); err != nil {
+		if err := form.Range("position", *position, 0, maxPosition); err != nil {
 			return err
 		}
 	}
 	if rate != nil {
-		if err := checkRange("rate_limit_per_user", *rate, 0, maxRateLimit); err != nil {
+		if err := form.Range("rate_limit_per_user", *rate, 0, maxRateLimit); err != nil {
 			return err
 		}
 	}
@@ -128,7 +129,7 @@ func checkChannel(name, topic *string, position, rate *int, overwrites []proto.O
 	}
 	for _, o := range overwrites {
 		if o.ID == 0 {
-			return required("permission_overwrites")
+			return form.Required("permission_overwrites")
 		}
 		if err := checkOverwriteType(o.Type); err != nil {
 			return err

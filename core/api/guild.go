@@ -5,16 +5,17 @@ import (
 	"strings"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 )
 
 func (s *Server) createGuild(c *call) (reply, error) {
 	var in core.GuildCreate
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	in.Name = strings.TrimSpace(in.Name)
-	if err := checkLength("name", in.Name, 2, 100); err != nil {
+	if err := form.Length("name", in.Name, 2, 100); err != nil {
 		return reply{}, err
 	}
 	in.Icon = nil // images have no place to go to

@@ -10,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -20,15 +21,15 @@ const (
 
 func (s *Server) createInvite(c *call) (reply, error) {
 	var in core.InviteCreate
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if in.MaxAge != nil {
-		if err := checkRange("max_age", *in.MaxAge, 0, maxInviteAge); err != nil {
+		if err := form.Range("max_age", *in.MaxAge, 0, maxInviteAge); err != nil {
 			return reply{}, err
 		}
 	}
-	if err := checkRange("max_uses", in.MaxUses, 0, maxInviteUses); err != nil {
+	if err := form.Range("max_uses", in.MaxUses, 0, maxInviteUses); err != nil {
 		return reply{}, err
 	}
 	cmd, err := s.channelCommand(c, core.KindInviteCreate)
@@ -58,7 +59,7 @@ func (s *Server) joinInvite(c *call) (reply, error) {
 	if c.who.bot() {
 		return reply{}, errNoBots
 	}
-	if err := decode(c, &struct{}{}); err != nil {
+	if err := form.Decode(c.Request, &struct{}{}); err != nil {
 		return reply{}, err
 	}
 	in, err := s.pathInvite(c)

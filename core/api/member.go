@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -56,7 +57,7 @@ func (s *Server) addMember(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := decode(c, &struct{}{}); err != nil {
+	if err := form.Decode(c.Request, &struct{}{}); err != nil {
 		return reply{}, err
 	}
 	u, err := s.user(c, proto.ID(cmd.Target))
@@ -75,11 +76,11 @@ func (s *Server) editMember(c *call) (reply, error) {
 		return reply{}, err
 	}
 	var in core.MemberEdit
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if in.Nick.Value != nil {
-		if err := checkLength("nick", *in.Nick.Value, 0, maxNick); err != nil {
+		if err := form.Length("nick", *in.Nick.Value, 0, maxNick); err != nil {
 			return reply{}, err
 		}
 		if *in.Nick.Value == "" {

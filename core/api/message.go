@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -21,7 +22,7 @@ const (
 
 func (s *Server) sendMessage(c *call) (reply, error) {
 	var in core.MessageCreate
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if err := checkContent(in.Content); err != nil {
@@ -43,7 +44,7 @@ func (s *Server) sendMessage(c *call) (reply, error) {
 }
 
 func checkContent(content string) error {
-	if err := checkLength("content", content, 0, proto.MaxContent); err != nil {
+	if err := form.Length("content", content, 0, proto.MaxContent); err != nil {
 		return proto.InvalidForm("content", "BASE_TYPE_MAX_LENGTH", fmt.Sprintf("Must be %d or fewer in length.", proto.MaxContent))
 	}
 	return nil
@@ -57,7 +58,7 @@ func checkNonce(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, nil
 	case raw[0] == '"':
 		var s string
-		if json.Unmarshal(raw, &s) != nil || checkLength("nonce", s, 0, proto.MaxNonce) != nil {
+		if json.Unmarshal(raw, &s) != nil || form.Length("nonce", s, 0, proto.MaxNonce) != nil {
 			return nil, bad
 		}
 		return raw, nil
@@ -159,7 +160,7 @@ func (s *Server) getMessage(c *call) (reply, error) {
 
 func (s *Server) editMessage(c *call) (reply, error) {
 	var in core.MessageEdit
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if in.Content != nil {
@@ -203,7 +204,7 @@ func (s *Server) messageCommand(c *call, kind string) (*pb.Command, error) {
 }
 
 func (s *Server) typing(c *call) (reply, error) {
-	if err := decode(c, &struct{}{}); err != nil {
+	if err := form.Decode(c.Request, &struct{}{}); err != nil {
 		return reply{}, err
 	}
 	cmd, err := s.channelCommand(c, core.KindTyping)

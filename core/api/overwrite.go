@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -11,7 +12,7 @@ func (s *Server) putOverwrite(c *call) (reply, error) {
 		return reply{}, err
 	}
 	var in core.OverwritePut
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return reply{}, err
 	}
 	if err := checkOverwriteType(in.Type); err != nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"strconv"
 
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -21,7 +22,7 @@ func pageOf(c *call, standard, most int) (page, error) {
 		if err != nil {
 			return p, proto.InvalidForm("limit", "NUMBER_TYPE_COERCE", "Value is not int.")
 		}
-		if err := checkRange("limit", n, 1, most); err != nil {
+		if err := form.Range("limit", n, 1, most); err != nil {
 			return p, err
 		}
 		p.limit = n

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/api/form"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -72,19 +73,19 @@ func decodeRole(c *call) (core.RoleEdit, error) {
 			Primary *int `json:"primary_color"`
 		} `json:"colors"`
 	}
-	if err := decode(c, &in); err != nil {
+	if err := form.Decode(c.Request, &in); err != nil {
 		return in.RoleEdit, err
 	}
 	if in.Color == nil && in.Colors != nil {
 		in.Color = in.Colors.Primary
 	}
 	if in.Name != nil {
-		if err := checkLength("name", *in.Name, 1, 100); err != nil {
+		if err := form.Length("name", *in.Name, 1, 100); err != nil {
 			return in.RoleEdit, err
 		}
 	}
 	if in.Color != nil {
-		if err := checkRange("color", *in.Color, 0, 0xFFFFFF); err != nil {
+		if err := form.Range("color", *in.Color, 0, 0xFFFFFF); err != nil {
 			return in.RoleEdit, err
 		}
 	}

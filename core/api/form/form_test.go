@@ -1,4 +1,4 @@
-package api
+package form
 
 import (
 	"bytes"
@@ -29,7 +29,7 @@ func decodeForm(contentType string, body []byte) (form, error) {
 	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
 	var f form
-	err := decode(&call{Request: r}, &f)
+	err := Decode(r, &f)
 	return f, err
 }
 
@@ -140,20 +140,6 @@ func TestMultipart(t *testing.T) {
 	})
 	if _, err := decodeForm(kind, body); !errors.Is(err, proto.ErrInvalidJSON) {
 		t.Errorf("too many parts: got %v, want 50109", err)
-	}
-}
-
-func TestCheckNonce(t *testing.T) {
-	for in, ok := range map[string]bool{``: true, `null`: true, `"abc"`: true, `123`: true, `-5`: true, `18446744073709551615`: true,
-		`"` + strings.Repeat("x", 25) + `"`: true, `"` + strings.Repeat("x", 26) + `"`: false, `1.5`: false, `{}`: false, `[]`: false, `true`: false,
-		`1e5`: false, strings.Repeat("1", 26): false} {
-		got, err := checkNonce(json.RawMessage(in))
-		if (err == nil) != ok {
-			t.Errorf("nonce %s: %v, want ok %v", in, err, ok)
-		}
-		if ok && in != "null" && string(got) != in {
-			t.Errorf("nonce %s came back as %s: the client wants its own", in, got)
-		}
 	}
 }
 

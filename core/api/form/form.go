@@ -1,4 +1,6 @@
-package api
+// Package form reads the bodies of REST calls: strict where a field has the wrong type, tolerant of everything that client libraries
+// send beside what counts. It is not the check of a request's meaning: endpoints (package api) and owners do that.
+package form
 
 import (
 	"bytes"
@@ -22,10 +24,10 @@ const (
 	maxParts = 32 // of a multipart form
 )
 
-// decode reads the JSON of a call into v, whatever its Content-Type says; of a multipart form the part payload_json. No body is an
+// Decode reads the JSON of a call into v, whatever its Content-Type says; of a multipart form the part payload_json. No body is an
 // empty object. null counts as absent, unknown keys are ignored; a key of a wrong type is 400/50035 and named.
-func decode[T any](c *call, v *T) error {
-	body, err := readBody(c.Request)
+func Decode[T any](r *http.Request, v *T) error {
+	body, err := readBody(r)
 	if err != nil {
 		return err
 	}
@@ -144,22 +146,23 @@ func badField[T any](body []byte) string {
 	return "_"
 }
 
-// Checks of form fields. Lengths are in characters, as Discord counts.
-
-func checkLength(field, s string, least, most int) error {
+// Length checks a string's length in characters, as Discord counts.
+func Length(field, s string, least, most int) error {
 	if n := utf8.RuneCountInString(s); n < least || n > most {
 		return proto.InvalidForm(field, "BASE_TYPE_BAD_LENGTH", fmt.Sprintf("Must be between %d and %d in length.", least, most))
 	}
 	return nil
 }
 
-func checkRange(field string, n, least, most int) error {
+// Range checks a number.
+func Range(field string, n, least, most int) error {
 	if n < least || n > most {
 		return proto.InvalidForm(field, "NUMBER_TYPE_RANGE", fmt.Sprintf("int value should be between %d and %d.", least, most))
 	}
 	return nil
 }
 
-func required(field string) error {
+// Required says that a field is absent.
+func Required(field string) error {
 	return proto.InvalidForm(field, "BASE_TYPE_REQUIRED", "This field is required")
 }
