@@ -182,6 +182,11 @@ func (b *bucket) serve(ctx context.Context) error {
 		for _, f := range b.takeTasks() {
 			f(ctx)
 		}
+		select {
+		case <-tick.C: // also when there is always something to do
+			b.tidy()
+		default:
+		}
 		worked, err := b.group(ctx)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/starling-chat/starling/core"
@@ -17,12 +18,13 @@ import (
 
 const (
 	outboxPage     = 100
+	outboxAtOnce   = 16
 	outboxTimeout  = 5 * time.Second // of one try
 	outboxRetryMin = 20 * time.Millisecond
 	outboxRetryMax = 2 * time.Second
 )
 
-// An outbox sends what a bucket's entries owe to other buckets, in order, each until it is done. Its goroutine lives while there is
+// An outbox sends what a bucket's entries owe to other buckets, each until it is done and what concerns one user in order. Its goroutine lives while there is
 // something to send.
 type outbox struct {
 	b *bucket
@@ -91,21 +93,32 @@ func (x *outbox) rest() bool {
 	return true
 }
 
-// sendPage does the oldest effects, one after the other.
+// sendPage does the oldest effects: those on one user one after the other, those on different users side by side.
 func (x *outbox) sendPage(ctx context.Context) (int, error) {
 	effects, err := x.b.o.cfg.Directory.Outbox(ctx, x.b.n, outboxPage)
 	if err != nil {
 		return 0, err
 	}
+	byTarget := map[uint64][]core.Effect{}
 	for _, e := range effects {
-		if err := x.send(ctx, e); err != nil {
-			return 0, fmt.Errorf("%s for bucket %d: %w", e.Command.GetKind(), e.Command.GetBucket(), err)
-		}
-		if err := x.b.o.cfg.Directory.Done(ctx, e); err != nil {
-			return 0, err
-		}
+		byTarget[e.Command.GetTarget()] = append(byTarget[e.Command.GetTarget()], e)
 	}
-	return len(effects), nil
+	g := errgroup.Group{} // one that fails stops no other
+	g.SetLimit(outboxAtOnce)
+	for _, chain := range byTarget {
+		g.Go(func() error {
+			for _, e := range chain {
+				if err := x.send(ctx, e); err != nil {
+					return fmt.Errorf("%s for bucket %d: %w", e.Command.GetKind(), e.Command.GetBucket(), err)
+				}
+				if err := x.b.o.cfg.Directory.Done(ctx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return len(effects), g.Wait()
 }
 
 // send asks the other bucket's owner. What it refuses on the merits is done as well: asking again would change nothing.

@@ -62,6 +62,9 @@ func (b *bucket) standBy(ctx context.Context) {
 		for c := b.pop(); c != nil; c = b.pop() {
 			refusedTotal.WithLabelValues("lost").Inc()
 		}
+		for _, f := range b.takeTasks() {
+			f(ctx)
+		}
 		if time.Since(lost) >= rivalDead && !b.o.rivals.alive(b.n) { // its first digest may be on its way
 			b.log.Info("taking back a bucket whose owner is gone")
 			return
