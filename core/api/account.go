@@ -134,7 +134,9 @@ func (s *Server) login(c *call) (reply, error) {
 // open stores a new login of a person and answers its tokens.
 func (s *Server) open(c *call, user proto.SelfUser, status int) (reply, error) {
 	now := s.cfg.Now()
-	refresh := auth.NewRefreshToken()
+	var entropy [32]byte
+	rand.Read(entropy[:]) // never fails
+	refresh := auth.RefreshToken(entropy)
 	l := core.Login{ID: newLoginID(), User: user.ID, RefreshHash: auth.HashSecret(refresh), Expires: now.Add(refreshLife)}
 	if err := s.cfg.Directory.AddLogin(c.ctx(), l); err != nil {
 		return reply{}, fmt.Errorf("user %d: add login: %w", user.ID, err)
@@ -171,8 +173,15 @@ func (s *Server) refresh(c *call) (reply, error) {
 		return reply{}, form.Required("refresh_token")
 	}
 	now := s.cfg.Now()
-	next := auth.NewRefreshToken()
-	l, err := s.cfg.Directory.RotateLogin(c.ctx(), auth.HashSecret(in.RefreshToken), auth.HashSecret(next), now, now.Add(refreshLife))
+	// Derived from the call and the old token: an edge that lost our answer repeats the call, finds the token used up, and the successor
+	// already in its place. Without the old token nobody can name the successor.
+	sum := s.cfg.Keys.Derive("refresh", append(c.commandID("refresh"), in.RefreshToken...))
+	next := auth.RefreshToken(sum)
+	was, is := auth.HashSecret(in.RefreshToken), auth.HashSecret(next)
+	l, err := s.cfg.Directory.RotateLogin(c.ctx(), was, is, now, now.Add(refreshLife))
+	if errors.Is(err, core.ErrNotFound) {
+		l, err = s.cfg.Directory.RotateLogin(c.ctx(), is, is, now, now.Add(refreshLife))
+	}
 	if errors.Is(err, core.ErrNotFound) {
 		return reply{}, proto.ErrUnauthorized
 	}

@@ -216,6 +216,16 @@ func TestRepeatedCallMeetsItsFirstTry(t *testing.T) {
 	if l := alice.do("GET", "/channels/"+channel+"/messages", nil); l.len() != 1 {
 		t.Errorf("messages: got %v, want one", l)
 	}
+	refresh := func(id string, token string) answer {
+		return m.callAs([]byte(id), "", "POST", "/auth/refresh", map[string]string{"refresh_token": token})
+	}
+	first, second := refresh("repeated call 98", alice.refresh), refresh("repeated call 98", alice.refresh)
+	if first.status != 200 || second.status != 200 || first.str("refresh_token") != second.str("refresh_token") {
+		t.Errorf("refresh: got %v, then %v", first, second)
+	}
+	m.wantError(refresh("another call  99", alice.refresh), 401, 0)
+	m.want(refresh("another call  99", first.str("refresh_token")), 200)
+	m.wantError(refresh("repeated call 98", alice.refresh), 401, 0)
 }
 
 func TestRevokedTokens(t *testing.T) {

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -78,12 +77,8 @@ func HashSecret(secret string) []byte {
 	return sum[:]
 }
 
-// NewRefreshToken makes the opaque token that a person's client renews its JWT with.
-func NewRefreshToken() string {
-	var b [32]byte
-	rand.Read(b[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
+// RefreshToken turns 32 random (or derived) bytes into the opaque token that a person's client renews its JWT with.
+func RefreshToken(entropy [32]byte) string { return base64.RawURLEncoding.EncodeToString(entropy[:]) }
 
 // Strip removes the scheme that clients put before a token, in any case: "Bot " or "Bearer ".
 func Strip(s string) string {
