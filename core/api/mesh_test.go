@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/starling-chat/starling/core/bucket"
 	"github.com/starling-chat/starling/core/pebble"
 	"github.com/starling-chat/starling/core/sqlstore"
+	"github.com/starling-chat/starling/loadtest/shape"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 	"github.com/starling-chat/starling/relay/relaytest"
@@ -180,7 +182,7 @@ func (m *mesh) callAs(id []byte, token, method, target string, body any) answer 
 	for _, h := range out.Headers {
 		a.header.Add(h.Name, h.Value)
 	}
-	m.checkForm(a)
+	m.checkForm(method, target, a)
 	return a
 }
 
@@ -193,23 +195,15 @@ func (m *mesh) request(subject string, body []byte, out gproto.Message) {
 	must(m.t, gproto.Unmarshal(raw, out))
 }
 
-// checkForm holds for every answer there is.
-func (m *mesh) checkForm(a answer) {
+// checkForm holds every answer there is against the strictest form of it.
+func (m *mesh) checkForm(method, target string, a answer) {
 	m.t.Helper()
-	if got := a.header.Get("Via"); got != "1.1 starling" {
-		m.t.Errorf("Via: got %q", got)
+	for _, prefix := range []string{"/api/v10", "/api/v9", "/v1"} {
+		target = strings.TrimPrefix(target, prefix)
 	}
-	switch kind := a.header.Get("Content-Type"); {
-	case a.status == http.StatusNoContent:
-		if len(a.body) != 0 || kind != "" {
-			m.t.Errorf("204 with body %q of type %q", a.body, kind)
-		}
-	case kind != "application/json" || !json.Valid(a.body):
-		m.t.Errorf("%d with body %.80q of type %q, want application/json", a.status, a.body, kind)
-	}
-	if a.status >= 400 && a.status != http.StatusTooManyRequests {
-		if _, ok := a.at("message").(string); !ok || a.at("code") == nil {
-			m.t.Errorf("error body %s: want message and code", a.body)
+	for _, problem := range shape.Answer(method, target, a.status, a.header, a.body) {
+		if !strings.HasSuffix(problem, "a route without a shape") {
+			m.t.Error(problem)
 		}
 	}
 }
