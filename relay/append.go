@@ -51,10 +51,13 @@ func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entr
 			}
 		}
 		ack, err := l.publish(ctx, subject, expected, body)
-		if err != nil {
-			if ctx.Err() != nil {
-				return 0, fmt.Errorf("outcome unknown: %w", ctx.Err())
-			}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return 0, fmt.Errorf("outcome unknown: %w", ctx.Err())
+		case errors.Is(err, errClosed):
+			return 0, fmt.Errorf("outcome unknown: %w", err)
+		default:
 			continue
 		}
 		switch {

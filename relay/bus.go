@@ -18,6 +18,9 @@ var (
 	ErrLost   = errors.New("connection lost before the answer")      // executed or not
 )
 
+// errClosed says that Close was called.
+var errClosed = nats.ErrConnectionClosed
+
 const (
 	reconnectWait = 100 * time.Millisecond // between tries; there are a handful of servers, not thousands
 	busyHeader    = "Starling-Busy"
@@ -168,7 +171,7 @@ func (b *Bus) awaitConnection(ctx context.Context) (context.Context, error) {
 		link, back, closed := b.link, b.back, b.closed
 		b.mu.Unlock()
 		if closed {
-			return nil, nats.ErrConnectionClosed
+			return nil, errClosed
 		}
 		select {
 		case <-back:

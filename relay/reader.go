@@ -121,7 +121,8 @@ func (r *Reader) Run(ctx context.Context) error {
 }
 
 // Follow makes the bucket's entries reach OnEntry; each Follow wants a Release. It returns once the position is fixed: every entry stored
-// from then on will arrive, and those of the few seconds before, so that a snapshot asked for afterwards never lacks one.
+// from then on will arrive, and those of the few seconds before, so that a snapshot asked for afterwards never lacks one. Those may have
+// come already if the bucket was followed and let go before.
 func (r *Reader) Follow(ctx context.Context, bucket int) error {
 	if bucket < 0 || bucket >= chat.Buckets {
 		return fmt.Errorf("follow bucket %d: no such bucket", bucket)

@@ -91,7 +91,7 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 			if ctx.Err() != nil {
 				return Position{}, stored{}, ctx.Err()
 			}
-			if errors.Is(err, errUnreadable) {
+			if errors.Is(err, errUnreadable) || errors.Is(err, errClosed) {
 				return Position{}, stored{}, err
 			}
 			continue // the hub is away or not ready
@@ -153,6 +153,9 @@ func (l *Log) firstSince(ctx context.Context, bucket int, first uint64, since ti
 		if err == nil || errors.Is(err, errNone) {
 			return first, nil
 		}
+		if errors.Is(err, errClosed) {
+			return 0, err
+		}
 		if perr := pause(ctx, try); perr != nil {
 			return 0, fmt.Errorf("%w: %w", perr, err)
 		}
@@ -186,6 +189,8 @@ func (l *Log) read(ctx context.Context, bucket int, first, last uint64, tries in
 			return failed
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, errClosed):
+			return err
 		case req.Seq > last:
 			return nil
 		case beyond:

@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 	"github.com/starling-chat/starling/relay/relaytest"
@@ -149,6 +148,19 @@ func TestAppendGivesUpWithItsContext(t *testing.T) {
 	if _, _, err := alice.Append(soon(t), says("1"), 0); err == nil {
 		t.Fatal("a writer with an unknown outcome went on")
 	}
+	mesh.StartHub(t)
+	bus := mesh.CoreBus(t)
+	bob := takeOver(t, openLog(t, bus), 4)
+	mesh.StopHub()
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := bob.Append(context.Background(), says("2"), 0)
+		done <- err
+	}()
+	bus.Close()
+	if err := <-done; err == nil {
+		t.Fatal("appended over a closed bus")
+	}
 }
 
 func TestEntryAtTheLimit(t *testing.T) {
@@ -265,14 +277,15 @@ func TestTakeOverRace(t *testing.T) {
 	}
 }
 
-func TestStartTakesAllBucketsOverFast(t *testing.T) {
+func TestStartTakesBucketsOverAtOnce(t *testing.T) {
 	mesh := relaytest.Start(t, 0)
 	bus := mesh.CoreBus(t)
 	log := openLog(t, bus)
+	const buckets = 300
 	all := func() time.Duration {
 		start := time.Now()
 		var done sync.WaitGroup
-		for b := range proto.Buckets {
+		for b := range buckets {
 			done.Go(func() {
 				if _, err := log.TakeOver(soon(t), b, relay.Position{}, time.Now().Add(-time.Minute), nil); err != nil {
 					t.Error(err)
@@ -283,12 +296,12 @@ func TestStartTakesAllBucketsOverFast(t *testing.T) {
 		return time.Since(start)
 	}
 	first, second := all(), all()
-	t.Logf("1024 take-overs at once: %s on an empty log, %s on a used one", first, second)
+	t.Logf("%d take-overs at once: %s on an empty log, %s on a used one", buckets, first, second)
 	tails, err := log.Tails(soon(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tails) != proto.Buckets {
-		t.Fatalf("got %d tails, want %d", len(tails), proto.Buckets)
+	if len(tails) != buckets {
+		t.Fatalf("got %d tails, want %d", len(tails), buckets)
 	}
 }
