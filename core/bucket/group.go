@@ -35,6 +35,7 @@ type group struct {
 type answer struct {
 	call      *call
 	memo      *memo
+	shown     []byte // body of the memo's answer, if it is known
 	result    *pb.Result
 	structure bool // it says that the directory has it
 }
@@ -183,7 +184,10 @@ func (b *bucket) answer(ctx context.Context, g *group) {
 	lagging := !b.synced()
 	for _, a := range g.answers {
 		r := a.result
-		if a.memo != nil {
+		switch {
+		case a.shown != nil:
+			r = &pb.Result{Status: a.memo.event.Status, Body: a.shown, Sequence: a.memo.sequence}
+		case a.memo != nil:
 			r = b.resultOf(ctx, a.memo)
 		}
 		if a.structure && lagging && (a.memo == nil || a.memo.sequence > done) {

@@ -140,6 +140,7 @@ func (t *turn) emitMessage(kind string, msg *proto.Message, mentions []uint64, e
 		bare.Content = ""
 		ev.BodyNoContent = encode(bare)
 	}
+	t.shown = encode(restMessage(*msg))
 	return t.emit(ev, msg, func() {
 		t.b.overlay.pend(msg.ID, ev)
 		if effect != nil {

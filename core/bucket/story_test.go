@@ -157,6 +157,8 @@ func TestRepeatedCommand(t *testing.T) {
 		return r
 	}
 	once(200, h.cmd(core.KindMessageCreate, alice, 0), core.MessageCreate{Content: "once", Nonce: []byte(`"n"`)})
+	text := "twice"
+	once(200, h.cmd(core.KindMessageEdit, alice, h.say(alice, "<@"+alice.String()+">").ID), core.MessageEdit{Content: &text})
 	once(201, h.cmd(core.KindChannelCreate, alice, 0), core.ChannelCreate{Name: "attic"})
 	once(200, h.cmd(core.KindRoleCreate, alice, 0), core.RoleEdit{})
 	once(201, h.cmd(core.KindMemberAdd, alice, bot), nil)

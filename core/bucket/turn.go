@@ -78,6 +78,7 @@ type turn struct {
 	events  []*pb.Event
 	effects []func()
 	answer  *pb.Event  // event that the answer is made from
+	shown   []byte     // what resultOf would make of it, where that is known cheaply
 	result  *pb.Result // or the answer itself
 	repeat  *memo      // or an earlier event
 }
@@ -154,7 +155,7 @@ func (t *turn) finish(c *call) {
 		structure = structure || isStructure(ev)
 	}
 	t.g.events = append(t.g.events, t.events...)
-	a := answer{call: c, result: t.result, memo: t.repeat, structure: structure}
+	a := answer{call: c, result: t.result, memo: t.repeat, shown: t.shown, structure: structure}
 	if t.answer != nil {
 		t.g.commands++
 		a.memo = t.b.recent.learn(t.answer, 0, t.now)
