@@ -35,7 +35,7 @@ func TestHistory(t *testing.T) {
 }
 
 // open opens a store in a keyspace named after a place.
-func open(t *testing.T, address, place string) *cql.Store {
+func open(t testing.TB, address, place string) *cql.Store {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -46,7 +46,7 @@ func open(t *testing.T, address, place string) *cql.Store {
 	return s
 }
 
-func config(t *testing.T, address, place string) cql.Config {
+func config(t testing.TB, address, place string) cql.Config {
 	h := fnv.New64a()
 	h.Write([]byte(place))
 	keyspace := fmt.Sprintf("test_%x", h.Sum64())
@@ -59,7 +59,7 @@ func config(t *testing.T, address, place string) cql.Config {
 
 var keyspaces = map[string]bool{} // for which a drop is due; tests of this package run one after the other
 
-func drop(t *testing.T, address, keyspace string) {
+func drop(t testing.TB, address, keyspace string) {
 	s, err := gocql.NewCluster(address).CreateSession()
 	if err != nil {
 		t.Errorf("drop %s: %v", keyspace, err)

@@ -118,16 +118,23 @@ func (l *link) renew(ctx context.Context) bool {
 }
 
 func (l *link) open(ctx context.Context, first bool) (*gocql.Session, error) {
-	if first {
+	s, err := connect(l.cfg, l.cfg.Keyspace)
+	if err != nil && first { // there may be no keyspace yet
 		if err := Migrate(ctx, l.cfg); err != nil {
 			return nil, err
 		}
+		s, err = connect(l.cfg, l.cfg.Keyspace)
 	}
-	s, err := connect(l.cfg, l.cfg.Keyspace)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.probe(ctx, s); err != nil {
+	if first {
+		err = migrate(ctx, s, l.cfg)
+	}
+	if err == nil {
+		err = l.probe(ctx, s)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
