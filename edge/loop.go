@@ -49,6 +49,8 @@ type loop struct {
 	users    map[proto.ID]*user
 	guilds   map[proto.ID]*guild
 	doomed   []*session
+
+	delivered int // dispatches handed to connections since the last message
 }
 
 func newLoop(s *Server, ctx context.Context) *loop {
@@ -93,6 +95,8 @@ func (l *loop) run(ctx context.Context) error {
 		case m := <-l.inbox:
 			m.apply(l)
 			l.dropDoomed()
+			deliveries.Add(float64(l.delivered)) // once per message: one counter for all is dear where thousands get the same
+			l.delivered = 0
 		case t := <-tick.C:
 			loopLag.Observe(time.Since(t).Seconds())
 			l.tick()

@@ -79,7 +79,7 @@ func (l *loop) send(s *session, e *event) {
 	if s.client == nil {
 		return
 	}
-	deliveries.Inc()
+	l.delivered++
 	if !s.client.conn.Queue(l.frame(e, s)) {
 		l.detach(s)
 	}
