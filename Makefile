@@ -14,7 +14,7 @@ mesh: build ## the same, each role a process that is started again when it is ki
 	bin/starling dev --processes --restart --vip 127.0.0.1:7000
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/starling ./cmd/starling
+	CGO_ENABLED=0 go build -ldflags '-X main.version=$(VERSION)' -o bin/starling ./cmd/starling
 
 test: lint ## everything, as CI runs it: nothing is skipped
 	deploy/test-deps.sh gcc curl node
