@@ -141,6 +141,7 @@ type Event struct {
 	Body          []byte   `protobuf:"bytes,11,opt,name=body,proto3" json:"body,omitempty"`                                          // JSON of the payload's d
 	BodyNoContent []byte   `protobuf:"bytes,12,opt,name=body_no_content,json=bodyNoContent,proto3" json:"body_no_content,omitempty"` // the same for sessions without MESSAGE_CONTENT; empty = body serves all
 	Status        int32    `protobuf:"varint,13,opt,name=status,proto3" json:"status,omitempty"`                                     // HTTP status that the command was answered with
+	Recipients    []uint64 `protobuf:"fixed64,14,rep,packed,name=recipients,proto3" json:"recipients,omitempty"`                     // events of a DM channel: whose sessions get it; guild is 0
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +267,13 @@ func (x *Event) GetStatus() int32 {
 	return 0
 }
 
+func (x *Event) GetRecipients() []uint64 {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
 // A Command asks the owner of a bucket for one change or one snapshot.
 type Command struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -278,6 +286,7 @@ type Command struct {
 	Target        uint64                 `protobuf:"fixed64,7,opt,name=target,proto3" json:"target,omitempty"` // message, role, user, ... by kind
 	Body          []byte                 `protobuf:"bytes,8,opt,name=body,proto3" json:"body,omitempty"`       // JSON of the kind's request type in package core
 	Bucket        uint32                 `protobuf:"varint,9,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Reason        string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"` // for the audit log (X-Audit-Log-Reason), at most 512 characters
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +384,13 @@ func (x *Command) GetBucket() uint32 {
 	return 0
 }
 
+func (x *Command) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // A Result answers a Command.
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -445,6 +461,7 @@ type UserSnapshot struct {
 	Incarnation   uint64                 `protobuf:"fixed64,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Self          []byte                 `protobuf:"bytes,5,opt,name=self,proto3" json:"self,omitempty"` // JSON proto.SelfUser
 	Guilds        []uint64               `protobuf:"fixed64,6,rep,packed,name=guilds,proto3" json:"guilds,omitempty"`
+	Direct        [][]byte               `protobuf:"bytes,7,rep,name=direct,proto3" json:"direct,omitempty"` // JSON proto.DirectChannel of each open DM channel
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -517,6 +534,13 @@ func (x *UserSnapshot) GetSelf() []byte {
 func (x *UserSnapshot) GetGuilds() []uint64 {
 	if x != nil {
 		return x.Guilds
+	}
+	return nil
+}
+
+func (x *UserSnapshot) GetDirect() [][]byte {
+	if x != nil {
+		return x.Direct
 	}
 	return nil
 }
@@ -1188,7 +1212,7 @@ const file_mesh_proto_rawDesc = "" +
 	"\tappend_id\x18\x05 \x01(\x06R\bappendId\x12\x17\n" +
 	"\atime_ms\x18\x06 \x01(\x03R\x06timeMs\x12\x1b\n" +
 	"\ttake_over\x18\a \x01(\bR\btakeOver\x12*\n" +
-	"\x06events\x18\b \x03(\v2\x12.starling.v1.EventR\x06events\"\xc3\x02\n" +
+	"\x06events\x18\b \x03(\v2\x12.starling.v1.EventR\x06events\"\xe3\x02\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05guild\x18\x02 \x01(\x06R\x05guild\x12\x18\n" +
@@ -1203,7 +1227,10 @@ const file_mesh_proto_rawDesc = "" +
 	" \x01(\x04R\brequired\x12\x12\n" +
 	"\x04body\x18\v \x01(\fR\x04body\x12&\n" +
 	"\x0fbody_no_content\x18\f \x01(\fR\rbodyNoContent\x12\x16\n" +
-	"\x06status\x18\r \x01(\x05R\x06status\"\xd8\x01\n" +
+	"\x06status\x18\r \x01(\x05R\x06status\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x0e \x03(\x06R\n" +
+	"recipients\"\xf0\x01\n" +
 	"\aCommand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1f\n" +
 	"\vdeadline_ms\x18\x02 \x01(\x03R\n" +
@@ -1214,18 +1241,21 @@ const file_mesh_proto_rawDesc = "" +
 	"\achannel\x18\x06 \x01(\x06R\achannel\x12\x16\n" +
 	"\x06target\x18\a \x01(\x06R\x06target\x12\x12\n" +
 	"\x04body\x18\b \x01(\fR\x04body\x12\x16\n" +
-	"\x06bucket\x18\t \x01(\rR\x06bucket\"P\n" +
+	"\x06bucket\x18\t \x01(\rR\x06bucket\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\"P\n" +
 	"\x06Result\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xa4\x01\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xbc\x01\n" +
 	"\fUserSnapshot\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\x06R\x04user\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\rR\x06bucket\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\x12\x12\n" +
 	"\x04self\x18\x05 \x01(\fR\x04self\x12\x16\n" +
-	"\x06guilds\x18\x06 \x03(\x06R\x06guilds\"\xb0\x01\n" +
+	"\x06guilds\x18\x06 \x03(\x06R\x06guilds\x12\x16\n" +
+	"\x06direct\x18\a \x03(\fR\x06direct\"\xb0\x01\n" +
 	"\rGuildSnapshot\x12\x14\n" +
 	"\x05guild\x18\x01 \x01(\x06R\x05guild\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\rR\x06bucket\x12\x1a\n" +
