@@ -120,7 +120,8 @@ func (b *Bus) Close() {
 }
 
 // Request sends body and waits for one answer. While the bus is disconnected it waits for the connection; once sent, a lost
-// connection ends it with ErrLost.
+// connection ends it with ErrLost. ErrNobody comes at once, but a request that crosses the leaf's link as the last server leaves, or as the
+// link breaks, gets no answer at all: give ctx a deadline.
 func (b *Bus) Request(ctx context.Context, subject string, body []byte) ([]byte, error) {
 	m, err := b.request(ctx, &nats.Msg{Subject: subject, Data: body})
 	if err != nil {
