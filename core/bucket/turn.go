@@ -97,7 +97,7 @@ func (t *turn) body(v any) error {
 			return proto.ErrInvalidJSON
 		}
 		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
+		if errors.As(err, &wrong) && wrong.Field != "" {
 			return proto.InvalidForm(wrong.Field, "BASE_TYPE_BAD", "Wrong type")
 		}
 		return proto.InvalidForm("_", "BASE_TYPE_BAD", "Wrong type")
