@@ -19,7 +19,7 @@
 //
 // # Tables
 //
-// messages: one partition per channel and window of 10 days; a row is a message in its REST form. channel_windows: which windows of a
+// messages: one partition per channel and window of 10 days; a row is a message (see row.go). channel_windows: which windows of a
 // channel hold anything, or did, so that a channel silent for years pages back in a few reads; and the newest id ever sent, a register
 // whose stamp is the id itself, so that the highest wins. checkpoints: one row per bucket, written after all that it covers.
 package cql

@@ -2,7 +2,6 @@ package cql
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -116,8 +115,9 @@ func (s *Store) window(ctx context.Context, channel proto.ID, p pageOf, window, 
 	}
 	var page []proto.Message
 	it := q.Iter()
-	for body := []byte(nil); it.Scan(&body); {
-		m, err := decodeMessage(body)
+	var id int64
+	for body := []byte(nil); it.Scan(&id, &body); {
+		m, err := decodeMessage(channel, proto.ID(id), body)
 		if err != nil {
 			_ = it.Close()
 			return nil, fmt.Errorf("window %d: %w", window, err)
@@ -125,30 +125,4 @@ func (s *Store) window(ctx context.Context, channel proto.ID, p pageOf, window, 
 		page = append(page, m)
 	}
 	return page, it.Close()
-}
-
-// encodeMessage gives the row of a message: its REST form.
-func encodeMessage(m proto.Message) ([]byte, error) {
-	m.GuildID, m.Member = nil, nil
-	notNil(&m.Mentions)
-	notNil(&m.MentionRoles)
-	notNil(&m.Attachments)
-	notNil(&m.Embeds)
-	notNil(&m.Components)
-	return json.Marshal(m)
-}
-
-// notNil makes a list that JSON writes as [], not null.
-func notNil[T any](list *[]T) {
-	if *list == nil {
-		*list = []T{}
-	}
-}
-
-func decodeMessage(body []byte) (proto.Message, error) {
-	var m proto.Message
-	if err := json.Unmarshal(body, &m); err != nil {
-		return m, fmt.Errorf("message: %w", err)
-	}
-	return m, nil
 }

@@ -97,7 +97,7 @@ func (s *Store) Message(ctx context.Context, channel, id proto.ID) (proto.Messag
 		} else if err != nil {
 			return proto.Message{}, err
 		}
-		return decodeMessage(body)
+		return decodeMessage(channel, id, body)
 	})
 	if err != nil {
 		return proto.Message{}, fmt.Errorf("channel %d: message %d: %w", channel, id, err)
