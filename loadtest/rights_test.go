@@ -58,12 +58,25 @@ func TestHiddenChannel(t *testing.T) {
 	shown("role given", func() { must(t, w.owner.GiveRole(ctx, w.guild.ID, bot.ID, role.ID)) })
 	hidden("role taken", func() { must(t, w.owner.TakeRole(ctx, w.guild.ID, bot.ID, role.ID)) })
 
-	// A session that starts while the channel is hidden does not see it, and RESUME does not bring it back.
+	shown("role given again", func() { must(t, w.owner.GiveRole(ctx, w.guild.ID, bot.ID, role.ID)) })
+
+	// What changes while Vic is away holds at RESUME: he reads what was said before the channel was hidden, and nothing after.
 	s.Cut()
 	mark := s.Mark()
+	before := take[proto.Message](t)(w.owner.Say(ctx, w.general, "before"))
+	must(t, w.owner.TakeRole(ctx, w.guild.ID, bot.ID, role.ID))
+	after := take[proto.Message](t)(w.owner.Say(ctx, w.general, "after"))
 	g := w.dial(1, client.Options{Log: s.Log})
 	must(t, g.Resume(bot.Token, s.ready.SessionID, s.S()))
 	w.await(g, mark, "RESUMED", event("RESUMED"))
+	open := take[proto.Message](t)(w.owner.Say(ctx, square, "open"))
+	w.await(g, mark, "message elsewhere after RESUMED", says(open))
+	if s.Count(mark, says(before)) != 1 || s.Count(mark, event("CHANNEL_DELETE")) != 1 || s.Count(mark, says(after)) != 0 {
+		t.Errorf("RESUME gave %d of the message before, %d CHANNEL_DELETE, %d of the message after; want 1, 1, 0", s.Count(mark, says(before)),
+			s.Count(mark, event("CHANNEL_DELETE")), s.Count(mark, says(after)))
+	}
+
+	// A session that starts while the channel is hidden does not see it.
 	fresh := w.open(0, bot.Token, client.Options{}, nil)
 	for _, c := range fresh.guilds[w.guild.ID].Channels {
 		if c.ID == w.general {
