@@ -171,3 +171,38 @@ func TestSessionExpires(t *testing.T) {
 		return f.Op == proto.OpInvalidSession
 	})
 }
+
+func TestLogBeginsAnew(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, bucket := range []int{w.guild.ID.Bucket(), w.bob.ID.Bucket()} {
+		c, _ := w.login(t, w.bob, nil)
+		w.edge.ResetBucket(bucket)
+		c.ExpectClose(proto.CloseUnknown)
+		d := w.dial(t)
+		d.Resume(w.bob.Token, c.Session, c.Seq)
+		d.ExpectOp(proto.OpInvalidSession)
+		d.Seq = 0
+		d.IdentifyAgain(w.bob.Token, nil)
+		d.Expect(proto.EventGuildCreate, nil)
+		w.core.Say(w.general, w.alice, "hello")
+		expectMessage(t, d, "hello")
+		d.Cut()
+	}
+}
+
+func TestResumeWithARefreshedToken(t *testing.T) {
+	w := newWorld(t, nil)
+	c, _ := w.login(t, w.alice, nil)
+	c.Cut()
+	d := w.dial(t)
+	d.Resume("Bearer "+w.core.Alias(w.alice), c.Session, c.Seq)
+	d.Expect(proto.EventResumed, nil)
+	// A token that no core knows any more, for the same session: refused, and the session stays.
+	w.core.Forget(w.alice.Token)
+	w.core.Forget(w.core.Alias(w.bob))
+	bad := w.dial(t)
+	bad.Resume(w.alice.Token, c.Session, d.Seq)
+	bad.ExpectClose(proto.CloseAuthFailed)
+	w.core.Say(w.general, w.bob, "still here")
+	expectMessage(t, d, "still here")
+}
