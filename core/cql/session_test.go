@@ -63,3 +63,18 @@ func TestOpenRefused(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// With one node up there is nobody else to ask.
+func TestSpeculation(t *testing.T) {
+	for _, c := range []struct {
+		nodes int32
+		delay time.Duration
+		want  int
+	}{{0, time.Millisecond, 0}, {1, time.Millisecond, 0}, {2, time.Millisecond, 1}, {9, time.Millisecond, 1}, {9, -1, 0}} {
+		p := speculation{newLink(Config{Speculate: c.delay})}
+		p.link.nodes.Store(c.nodes)
+		if got := p.Attempts(); got != c.want {
+			t.Errorf("%d nodes, delay %v: %d attempts, want %d", c.nodes, c.delay, got, c.want)
+		}
+	}
+}
