@@ -206,3 +206,13 @@ func TestResumeWithARefreshedToken(t *testing.T) {
 	w.core.Say(w.general, w.bob, "still here")
 	expectMessage(t, d, "still here")
 }
+
+func TestUnhealthyWithoutTheHub(t *testing.T) {
+	mesh := relaytest.Start(t, 1)
+	e := edgetest.StartEdge(t, mesh, 0, nil)
+	relaytest.Until(t, "healthy", func() bool { return e.Healthy() == nil })
+	mesh.StopHub()
+	relaytest.Until(t, "unhealthy", func() bool { return e.Healthy() != nil })
+	mesh.StartHub(t)
+	relaytest.Until(t, "healthy again", func() bool { return e.Healthy() == nil })
+}

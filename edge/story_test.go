@@ -302,6 +302,16 @@ func TestRequestMembers(t *testing.T) {
 	}
 }
 
+func TestRequestMembersWithPresences(t *testing.T) {
+	w := newWorld(t, nil)
+	c, _ := w.login(t, w.bob, nil)
+	c.SendText(fmt.Sprintf(`{"op":8,"d":{"guild_id":"%d","query":"","limit":1,"presences":true}}`, w.guild.ID))
+	var chunk proto.GuildMembersChunk
+	if f := c.Expect(proto.EventGuildMembersChunk, &chunk); len(chunk.Members) != 1 || !strings.Contains(string(f.D), `"presences":[]`) {
+		t.Fatalf("chunk %s", f.D)
+	}
+}
+
 func TestRightsChangeInOrder(t *testing.T) {
 	w := newWorld(t, nil)
 	c, _ := w.login(t, w.bob, nil)

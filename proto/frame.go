@@ -89,6 +89,6 @@ type GuildMembersChunk struct {
 	ChunkIndex int       `json:"chunk_index"`
 	ChunkCount int       `json:"chunk_count"`
 	NotFound   []ID      `json:"not_found"`
-	Presences  []Nothing `json:"presences,omitempty"`
+	Presences  []Nothing `json:"presences,omitzero"` // nil unless asked for
 	Nonce      *string   `json:"nonce,omitempty"`
 }
