@@ -60,6 +60,7 @@ func config(t testing.TB, address, place string) cql.Config {
 var keyspaces = map[string]bool{} // for which a drop is due; tests of this package run one after the other
 
 func drop(t testing.TB, address, keyspace string) {
+	delete(keyspaces, keyspace)
 	s, err := gocql.NewCluster(address).CreateSession()
 	if err != nil {
 		t.Errorf("drop %s: %v", keyspace, err)
