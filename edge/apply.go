@@ -182,6 +182,7 @@ func (l *loop) memberSet(g *guild, seq uint64, e *pb.Event) error {
 	}
 	if u := l.users[id]; g.full || u != nil && len(u.sessions) > 0 {
 		l.change(g, places, nil, func() { g.members[id] = &member{row: &row, sequence: seq} })
+		l.admitAsked(g, id)
 	}
 	g.trimMembers()
 	if u := l.users[id]; u != nil && e.Type == proto.EventGuildMemberAdd {

@@ -238,6 +238,17 @@ func (l *loop) fetched(g *guild, user proto.ID, places []*membership, rows map[p
 	}
 }
 
+// admitAsked admits those who wait for the row of a user, since an event has just brought it: what follows in the log is theirs already.
+func (l *loop) admitAsked(g *guild, user proto.ID) {
+	for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
+		places := list[user]
+		delete(list, user)
+		for _, p := range places {
+			l.admit(g, p)
+		}
+	}
+}
+
 func rowsOf(snap *pb.GuildSnapshot, err error) (map[proto.ID]*member, error) {
 	if err != nil {
 		return nil, err
