@@ -67,8 +67,8 @@ type bucket struct {
 	again     []*call // were held and go first
 	owed      []owed  // answers that wait for the directory
 	lastEntry core.Applied
-	dirSeq    uint64 // sequence of the last entry given to the directory
-	histSeq   uint64
+	dirAt     core.Checkpoint // once the directory has applied what it was given
+	histAt    core.Checkpoint
 	slow      bool // the history did not keep up at the last group
 	due       bool // entries owe effects that the outbox has not been told of
 }
@@ -280,12 +280,12 @@ func (b *bucket) touch() {
 	if b.lastEntry.Entry == nil {
 		return
 	}
-	if seq := b.lastEntry.Sequence; b.dirSeq < seq {
-		b.dirSeq = seq
+	if !b.dirAt.Covers(b.lastEntry) {
+		b.dirAt = b.dirAt.Reach(b.lastEntry)
 		b.dir.add(b.lastEntry)
 	}
-	if seq := b.lastEntry.Sequence; b.histSeq < seq {
-		b.histSeq = seq
+	if !b.histAt.Covers(b.lastEntry) {
+		b.histAt = b.histAt.Reach(b.lastEntry)
 		b.hist.add(b.lastEntry)
 	}
 }
@@ -305,5 +305,6 @@ func (b *bucket) drop() {
 	}
 	b.again = append(b.held, b.again...)
 	b.writer, b.issuer, b.state, b.recent, b.dir, b.hist, b.overlay = nil, nil, nil, nil, nil, nil, nil
-	b.held, b.owed, b.lastEntry, b.dirSeq, b.histSeq, b.slow, b.due = nil, nil, core.Applied{}, 0, 0, false, false
+	b.held, b.owed, b.lastEntry, b.slow, b.due = nil, nil, core.Applied{}, false, false
+	b.dirAt, b.histAt = core.Checkpoint{}, core.Checkpoint{}
 }

@@ -54,8 +54,8 @@ func (b *bucket) check(ctx context.Context) error {
 	if !b.synced() {
 		return nil // the log is ahead, as it may be
 	}
-	if at, err := b.o.cfg.Directory.Checkpoint(ctx, b.n); err != nil || at.Sequence < b.dirSeq {
-		return errors.Join(err, fmt.Errorf("bucket %d: directory at %d, should be at %d", b.n, at.Sequence, b.dirSeq))
+	if at, err := b.o.cfg.Directory.Checkpoint(ctx, b.n); err != nil || order(at, b.dirAt) < 0 {
+		return errors.Join(err, fmt.Errorf("bucket %d: directory at %+v, should be at %+v", b.n, at, b.dirAt))
 	}
 	for id, g := range b.state.guilds {
 		info, err := b.o.cfg.Directory.Guild(ctx, id)

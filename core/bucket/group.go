@@ -191,7 +191,7 @@ func (b *bucket) answer(ctx context.Context, g *group) {
 			r = b.resultOf(ctx, a.memo)
 		}
 		if a.structure && lagging && (a.memo == nil || a.memo.sequence > done) {
-			b.owed = append(b.owed, owed{b.dirSeq, a.call, r})
+			b.owed = append(b.owed, owed{b.dirAt.Sequence, a.call, r})
 			continue
 		}
 		a.call.answer(r)

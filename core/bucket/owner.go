@@ -42,6 +42,7 @@ type Owner struct {
 	slots   *semaphore.Weighted // of take-overs under way
 	rivals  *rivals
 	clock   clock
+	tails   tails
 	ready   chan struct{}
 
 	// Set by Run before any bucket starts.
@@ -128,7 +129,7 @@ func (o *Owner) Run(ctx context.Context) error {
 // past lists the buckets that have entries in the log or a checkpoint in a store, and marks them: until they are taken over, no digest
 // calls them empty.
 func (o *Owner) past(ctx context.Context) ([]*bucket, error) {
-	tails, err := o.cfg.Log.Tails(ctx)
+	tails, err := o.tails.read(ctx, o.cfg.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -39,7 +40,7 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	b.overlay = newOverlay()
 	b.dir = newApplier(ctx, "directory", b.log, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
 	b.hist = newApplier(ctx, "history", b.log, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
-	b.dirSeq, b.histSeq = dirAt.Sequence, histAt.Sequence
+	b.dirAt, b.histAt = dirAt, histAt
 
 	since := b.o.cfg.Now().Add(-memory)
 	floor := max(dirAt.LastID, histAt.LastID)
@@ -55,7 +56,11 @@ func (b *bucket) takeOver(ctx context.Context) error {
 		b.hand(core.Applied{Bucket: b.n, Sequence: seq, Entry: e})
 		return b.awaitBacklog(ctx, replayBacklog)
 	}
-	w, err := b.o.cfg.Log.TakeOver(ctx, b.n, position(dirAt, histAt), since, replay)
+	tail, err := b.o.tails.of(ctx, b.o.cfg.Log, b.n, max(dirAt.Sequence, histAt.Sequence))
+	if err != nil {
+		return fmt.Errorf("bucket %d: %w", b.n, err)
+	}
+	w, err := b.o.cfg.Log.TakeOver(ctx, b.n, position(dirAt, histAt, tail), since, replay)
 	if err != nil {
 		return fmt.Errorf("bucket %d: take over: %w", b.n, err)
 	}
@@ -75,13 +80,24 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// position is the lower of two checkpoints, with the highest epoch and counter that either knows.
-func position(x, y core.Checkpoint) relay.Position {
-	low := x
-	if y.Sequence < x.Sequence {
-		low = y
+// position is the lower of two checkpoints, with the highest epoch, counter and id that either knows. Its sequence is of use only in the
+// stream that the checkpoint was reached in. Where the stream was made anew since, as its end (tail) below the checkpoint shows, or two
+// checkpoints that disagree on what is later, everything that the stream has is read: the stores know by epoch and counter what they have.
+func position(x, y core.Checkpoint, tail uint64) relay.Position {
+	low, high := x, y
+	if order(x, y) > 0 {
+		low, high = y, x
 	}
-	return relay.Position{Sequence: low.Sequence, Counter: low.Counter, Epoch: max(x.Epoch, y.Epoch), LastID: max(x.LastID, y.LastID)}
+	from := relay.Position{Sequence: low.Sequence, Counter: high.Counter, Epoch: high.Epoch, LastID: max(x.LastID, y.LastID)}
+	if low.Sequence > tail || low.Sequence > high.Sequence {
+		from.Sequence = 0
+	}
+	return from
+}
+
+// order compares two checkpoints of one bucket, by what also rises where the stream is made anew.
+func order(x, y core.Checkpoint) int {
+	return cmp.Or(cmp.Compare(x.Epoch, y.Epoch), cmp.Compare(x.Counter, y.Counter))
 }
 
 // publish tells the digest how far the bucket is.
@@ -93,12 +109,12 @@ func (b *bucket) publish() {
 // hand gives an entry of the log to the stores that it concerns.
 func (b *bucket) hand(a core.Applied) {
 	structure, messages := concerns(a.Entry.Events)
-	if structure && a.Sequence > b.dirSeq {
-		b.dirSeq = a.Sequence
+	if structure && !b.dirAt.Covers(a) {
+		b.dirAt = b.dirAt.Reach(a)
 		b.dir.add(a)
 	}
-	if messages && a.Sequence > b.histSeq {
-		b.histSeq = a.Sequence
+	if messages && !b.histAt.Covers(a) {
+		b.histAt = b.histAt.Reach(a)
 		b.hist.add(a)
 	}
 	if a.Sequence > b.lastEntry.Sequence {
