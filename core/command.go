@@ -146,6 +146,8 @@ type RoleRef struct {
 type MemberEdit struct {
 	Nick  Optional[string] `json:"nick,omitzero"`
 	Roles *[]proto.ID      `json:"roles,omitempty"`
+	// CommunicationDisabledUntil takes all rights but to see and read until then; needs MODERATE_MEMBERS.
+	CommunicationDisabledUntil Optional[proto.Time] `json:"communication_disabled_until,omitzero"`
 }
 
 // InviteCreate is the body of POST /channels/{id}/invites. Code is chosen by the API core, so that a retry makes no second one.

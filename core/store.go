@@ -95,6 +95,7 @@ type Directory interface {
 	// A reservation whose user was not born within 1 minute falls to whoever asks next.
 	Reserve(ctx context.Context, username string, command []byte, now time.Time) error
 
+	Moderation
 	Logins
 	Close() error
 }

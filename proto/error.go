@@ -30,9 +30,11 @@ var (
 	ErrUnknownOverwrite  = &Error{Status: 404, Code: 10009, Message: "Unknown Permission Overwrite"}
 	ErrUnknownRole       = &Error{Status: 404, Code: 10011, Message: "Unknown Role"}
 	ErrUnknownUser       = &Error{Status: 404, Code: 10013, Message: "Unknown User"}
+	ErrUnknownBan        = &Error{Status: 404, Code: 10026, Message: "Unknown Ban"}
 	ErrMaxChannels       = &Error{Status: 400, Code: 30013, Message: "Maximum number of guild channels reached (500)"}
 	ErrMaxRoles          = &Error{Status: 400, Code: 30005, Message: "Maximum number of guild roles reached (250)"}
 	ErrTooLarge          = &Error{Status: 413, Code: 40005, Message: "Request entity too large"}
+	ErrBanned            = &Error{Status: 403, Code: 40007, Message: "The user is banned from this guild."}
 	ErrMissingAccess     = &Error{Status: 403, Code: 50001, Message: "Missing Access"}
 	ErrNotAuthor         = &Error{Status: 403, Code: 50005, Message: "Cannot edit a message authored by another user"}
 	ErrEmptyMessage      = &Error{Status: 400, Code: 50006, Message: "Cannot send an empty message"}

@@ -17,6 +17,9 @@ const (
 	EventGuildMemberUpdate = "GUILD_MEMBER_UPDATE"
 	EventGuildMemberRemove = "GUILD_MEMBER_REMOVE"
 	EventGuildMembersChunk = "GUILD_MEMBERS_CHUNK"
+	EventGuildBanAdd       = "GUILD_BAN_ADD"
+	EventGuildBanRemove    = "GUILD_BAN_REMOVE"
+	EventAuditLogEntry     = "GUILD_AUDIT_LOG_ENTRY_CREATE"
 	EventInviteCreate      = "INVITE_CREATE"
 	EventInviteDelete      = "INVITE_DELETE"
 	EventMessageCreate     = "MESSAGE_CREATE"
@@ -35,19 +38,22 @@ const (
 	EventInternalSessionRevoke = "_SESSION_REVOKE" // user's bucket; id = auth session; edges close its gateway sessions with 4004
 	EventInternalGuildJoined   = "_GUILD_JOINED"   // user's bucket; user, guild, id = sequence in the guild's bucket that it follows
 	EventInternalGuildLeft     = "_GUILD_LEFT"     // user's bucket; user, guild, id as above
+	EventInternalBanned        = "_BANNED"         // guild's bucket; body: Ban, with the reason that GUILD_BAN_ADD does not tell
+	EventInternalAnswer        = "_ANSWER"         // any bucket; body: the answer of a command that made several events; nobody applies it
 	EventInternalInviteUsed    = "_INVITE_USED"    // guild's bucket; body: {"code"}
 )
 
 // Intents that a session may ask for (Discord: Gateway Intents).
 const (
-	IntentGuilds         int64 = 1 << 0
-	IntentGuildMembers   int64 = 1 << 1
-	IntentGuildInvites   int64 = 1 << 6
-	IntentGuildPresences int64 = 1 << 8
-	IntentGuildMessages  int64 = 1 << 9
-	IntentGuildTyping    int64 = 1 << 11
-	IntentDirectMessages int64 = 1 << 12
-	IntentMessageContent int64 = 1 << 15
+	IntentGuilds          int64 = 1 << 0
+	IntentGuildMembers    int64 = 1 << 1
+	IntentGuildModeration int64 = 1 << 2
+	IntentGuildInvites    int64 = 1 << 6
+	IntentGuildPresences  int64 = 1 << 8
+	IntentGuildMessages   int64 = 1 << 9
+	IntentGuildTyping     int64 = 1 << 11
+	IntentDirectMessages  int64 = 1 << 12
+	IntentMessageContent  int64 = 1 << 15
 
 	// IntentsAll is every bit of the published list (0-16, 20, 21, 24, 25); others close with 4013. It is also what absent intents mean.
 	IntentsAll int64 = 1<<17 - 1 | 1<<20 | 1<<21 | 1<<24 | 1<<25
@@ -67,6 +73,9 @@ var intents = map[string]int64{
 	EventGuildMemberAdd:    IntentGuildMembers,
 	EventGuildMemberUpdate: IntentGuildMembers,
 	EventGuildMemberRemove: IntentGuildMembers,
+	EventGuildBanAdd:       IntentGuildModeration,
+	EventGuildBanRemove:    IntentGuildModeration,
+	EventAuditLogEntry:     IntentGuildModeration,
 	EventInviteCreate:      IntentGuildInvites,
 	EventInviteDelete:      IntentGuildInvites,
 	EventMessageCreate:     IntentGuildMessages,

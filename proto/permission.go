@@ -29,6 +29,7 @@ const (
 	PermChangeNickname     Permissions = 1 << 26
 	PermManageNicknames    Permissions = 1 << 27
 	PermManageRoles        Permissions = 1 << 28
+	PermModerateMembers    Permissions = 1 << 40
 
 	// PermAll is every bit that may be stored.
 	PermAll Permissions = 1<<53 - 1

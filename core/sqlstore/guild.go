@@ -79,6 +79,9 @@ func guildDelete(c change) error {
 	}
 	for _, query := range []string{
 		`DELETE FROM member_roles WHERE guild_id = $1`,
+		`DELETE FROM member_names WHERE guild_id = $1`,
+		`DELETE FROM bans WHERE guild_id = $1`,
+		`DELETE FROM audit_log WHERE guild_id = $1`,
 		`DELETE FROM members WHERE guild_id = $1`,
 		`DELETE FROM invites WHERE guild_id = $1`,
 		`DELETE FROM channels WHERE guild_id = $1`,

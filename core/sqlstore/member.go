@@ -45,6 +45,7 @@ func putMember(c change, guild, user proto.ID, m proto.Member) error {
 	if guild == 0 || user == 0 {
 		return errNoID
 	}
+	told := m.User
 	m = m.Partial() // whoever the user is, users knows it
 	m.Roles = slices.Clone(m.Roles)
 	if m.Roles == nil {
@@ -61,8 +62,12 @@ func putMember(c change, guild, user proto.ID, m proto.Member) error {
 	if err != nil {
 		return err
 	}
-	if err := c.exec(`INSERT INTO members (guild_id, user_id, body) VALUES ($1, $2, $3)
-		ON CONFLICT (guild_id, user_id) DO UPDATE SET body = excluded.body`, int64(guild), int64(user), body(m)); err != nil {
+	if err := c.exec(`INSERT INTO members (guild_id, user_id, body, joined_ms) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (guild_id, user_id) DO UPDATE SET body = excluded.body, joined_ms = excluded.joined_ms`,
+		int64(guild), int64(user), body(m), joinedMs(m)); err != nil {
+		return err
+	}
+	if err := nameMember(c, guild, user, m, told); err != nil {
 		return err
 	}
 	return setRoles(c, guild, user, was.Roles, m.Roles)
@@ -82,6 +87,9 @@ func memberRemove(c change) error {
 		return err
 	}
 	if err := setRoles(c, guild, user, was.Roles, nil); err != nil {
+		return err
+	}
+	if err := dropNames(c, guild, user); err != nil {
 		return err
 	}
 	gone, err := c.touched(`DELETE FROM members WHERE guild_id = $1 AND user_id = $2`, int64(guild), int64(user))

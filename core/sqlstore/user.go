@@ -47,6 +47,9 @@ func userUpdate(c change) error {
 	if err := c.exec(`UPDATE users SET body = $2 WHERE id = $1`, int64(u.ID), body(u)); err != nil {
 		return err
 	}
+	if err := renameMember(c, u); err != nil {
+		return err
+	}
 	return claimName(c, u)
 }
 

@@ -103,7 +103,7 @@ func (g *gossip) channel(guild proto.ID) proto.Channel {
 func (g *gossip) event() *pb.Event {
 	born := pick(g.r, g.guilds)
 	guild, role, user, code := born.ID, pick(g.r, g.roles), pick(g.r, g.users), map[string]string{"code": pick(g.r, g.codes)}
-	switch g.r.IntN(16) {
+	switch g.r.IntN(18) {
 	case 0:
 		return of(guild, event(proto.EventInternalGuildBorn, born))
 	case 1:
@@ -128,6 +128,10 @@ func (g *gossip) event() *pb.Event {
 	case 14:
 		return of(guild, event(proto.EventInviteCreate, proto.InviteCreate{Code: code["code"], GuildID: guild, ChannelID: pick(g.r, g.channels),
 			Inviter: user}))
+	case 15:
+		return of(guild, event(proto.EventInternalBanned, proto.Ban{User: user, Reason: ptr(code["code"])}))
+	case 16:
+		return of(guild, event(proto.EventGuildBanRemove, proto.GuildBan{GuildID: guild, User: user}))
 	default:
 		kind := pick(g.r, []string{proto.EventInternalInviteUsed, proto.EventInternalInviteUsed, proto.EventInviteDelete})
 		return of(guild, event(kind, code))
@@ -150,7 +154,10 @@ func (g *gossip) dump(t *testing.T, w *town) map[string]any {
 		if err == nil && guild.MemberCount != len(members) {
 			t.Fatalf("guild %d counts %d members and lists %d", born.ID, guild.MemberCount, len(members))
 		}
-		all[born.Name] = []any{guild, members, must[[]proto.Invite](t)(w.d.Invites(w.ctx, born.ID))}
+		all[born.Name] = []any{guild, members, must[[]proto.Invite](t)(w.d.Invites(w.ctx, born.ID)),
+			must[[]proto.Ban](t)(w.d.Bans(w.ctx, born.ID, 0, 0, 100)),
+			must[[]proto.Member](t)(w.d.FindMembers(w.ctx, born.ID, "", 100)),
+			must[[]proto.Member](t)(w.d.Prunable(w.ctx, born.ID, core.PruneQuery{Joined: everAfter}, 100))}
 	}
 	return all
 }

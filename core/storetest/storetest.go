@@ -19,6 +19,9 @@ import (
 // born is when everything in these tests happens.
 var born = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 
+// everAfter is long after it.
+var everAfter = born.AddDate(1, 0, 0)
+
 // A journal plays the owner of one bucket: it issues ids and makes entries as the log would have accepted them.
 type journal struct {
 	bucket                    int
