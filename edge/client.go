@@ -96,7 +96,7 @@ func (c *client) OnFrame(_ transport.Conn, frame []byte) {
 // OnClose implements transport.Handler.
 func (c *client) OnClose(_ transport.Conn, code proto.CloseCode) {
 	closes.WithLabelValues(closeLabel(code)).Inc()
-	c.loop.post(closed{c, code})
+	c.loop.post(closed{c})
 }
 
 // decodeFrame reads op and d. The code says what is wrong: 4002 not an object in JSON, 4001 op not an integer.
@@ -143,11 +143,9 @@ func (m opened) apply(l *loop) {
 	}
 }
 
-// closed ends a connection. Only a client that closed by itself with 1000 or 1001 ends its session too.
-type closed struct {
-	c    *client
-	code proto.CloseCode
-}
+// closed ends a connection. The session waits for RESUME whatever the code: discordgo closes with 1000 when it misses a heartbeat's answer, and
+// then resumes.
+type closed struct{ c *client }
 
 func (m closed) apply(l *loop) {
 	c := m.c
@@ -156,13 +154,8 @@ func (m closed) apply(l *loop) {
 		delete(l.clients, c)
 		l.open.Add(-1)
 	}
-	s := c.session
-	if s == nil {
-		return
-	}
-	l.detach(s)
-	if m.code == proto.CloseNormal || m.code == proto.CloseGoingAway {
-		l.drop(s)
+	if c.session != nil {
+		l.detach(c.session)
 	}
 }
 

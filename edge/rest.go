@@ -135,27 +135,39 @@ func (f *rest) forward(w http.ResponseWriter, r *http.Request, body []byte, dead
 	}
 }
 
-// ask sends the call until a core answers or the deadline is there. Where no core listens for a moment, or the connection was lost, it asks
-// again: the id is the same, so nothing is done twice.
+// restTry is how long one try may take. A call that a dying core or hub has swallowed is never answered, and nobody says so.
+const restTry = 3 * time.Second
+
+// ask sends the call until a core answers or the deadline is there: again where no core listens for a moment, the connection was lost, or
+// nothing came for restTry. The id is the same, so nothing is done twice.
 func (f *rest) ask(ctx context.Context, call *pb.RestCall, deadline time.Time) (*pb.RestAnswer, error) {
-	b, err := pbuf.Marshal(call)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	for {
-		out, err := f.bus.Request(ctx, relay.RESTSubject(f.cfg.Region), b)
-		again := errors.Is(err, relay.ErrNobody) || errors.Is(err, relay.ErrBusy) || errors.Is(err, relay.ErrLost)
-		if again && wait(ctx, 100*time.Millisecond) {
-			continue
-		}
+		b, err := pbuf.Marshal(call)
 		if err != nil {
 			return nil, err
 		}
-		ans := new(pb.RestAnswer)
-		return ans, pbuf.Unmarshal(out, ans)
+		out, err := f.try(ctx, b)
+		if err == nil {
+			ans := new(pb.RestAnswer)
+			return ans, pbuf.Unmarshal(out, ans)
+		}
+		call.Attempt++
+		silent := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+		if !silent && !errors.Is(err, relay.ErrNobody) && !errors.Is(err, relay.ErrBusy) && !errors.Is(err, relay.ErrLost) {
+			return nil, err
+		}
+		if !wait(ctx, 100*time.Millisecond) {
+			return nil, err
+		}
 	}
+}
+
+func (f *rest) try(ctx context.Context, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, restTry)
+	defer cancel()
+	return f.bus.Request(ctx, relay.RESTSubject(f.cfg.Region), body)
 }
 
 // hopByHop tells headers that end at this connection (RFC 9110 7.6.1).

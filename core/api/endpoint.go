@@ -42,6 +42,8 @@ type call struct {
 	w   http.ResponseWriter
 	id  [16]byte // of the REST call: the same on every try of it
 	who identity // zero on public routes
+
+	repeat bool // of a call that an edge got no answer to: the limits have counted it
 }
 
 // ctx ends with the caller's patience.
@@ -130,7 +132,7 @@ func (s *Server) run(c *call, e endpoint) error {
 func (s *Server) measured(name string, h func(c *call) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		c := &call{Request: r, w: w, id: callID(r.Context())}
+		c := newCall(w, r)
 		status := "2xx"
 		if err := h(c); err != nil {
 			e := s.asError(name, err)
@@ -224,12 +226,15 @@ type callKey struct{}
 type callInfo struct {
 	id         [16]byte
 	gatewayURL string
+	repeat     bool
 }
 
-func callID(ctx context.Context) (id [16]byte) {
-	if info, ok := ctx.Value(callKey{}).(callInfo); ok {
-		return info.id
+func newCall(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{Request: r, w: w}
+	if info, ok := r.Context().Value(callKey{}).(callInfo); ok {
+		c.id, c.repeat = info.id, info.repeat
+	} else {
+		rand.Read(c.id[:])
 	}
-	rand.Read(id[:])
-	return id
+	return c
 }

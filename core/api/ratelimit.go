@@ -25,7 +25,7 @@ func (s *Server) take(c *call, route, major, caller string, l Limit) error {
 		v = Verdict{Allowed: true, Remaining: l.Burst - 1}
 	}
 	s.limitHeaders(c.w.Header(), route, l, v)
-	if v.Allowed {
+	if v.Allowed || c.repeat {
 		return nil
 	}
 	limited.WithLabelValues("user").Inc()
@@ -35,7 +35,7 @@ func (s *Server) take(c *call, route, major, caller string, l Limit) error {
 // takeGlobal counts a call against the limit over all routes of a user. It writes headers only where it refuses.
 func (s *Server) takeGlobal(c *call, user string) error {
 	v, err := s.limiter.Take(c.ctx(), "global//"+user, limitGlobal)
-	if err != nil || v.Allowed {
+	if err != nil || v.Allowed || c.repeat {
 		return nil // an error shows at take
 	}
 	limited.WithLabelValues("global").Inc()

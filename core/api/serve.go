@@ -113,7 +113,7 @@ func request(ctx context.Context, in *pb.RestCall) (*http.Request, error) {
 	if len(in.Headers) > maxHeaders {
 		return nil, fmt.Errorf("%d headers", len(in.Headers))
 	}
-	info := callInfo{gatewayURL: in.GatewayUrl}
+	info := callInfo{gatewayURL: in.GatewayUrl, repeat: in.Attempt > 0}
 	if copy(info.id[:], in.Id) != len(info.id) {
 		rand.Read(info.id[:])
 	}

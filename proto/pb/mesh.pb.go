@@ -633,7 +633,8 @@ func (x *GuildSnapshot) GetAllMembers() bool {
 // IdentifyCall and IdentifyAnswer: rpc "identify", edge to any core.
 type IdentifyCall struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"` // with or without "Bot " or "Bearer " in front
+	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`  // with or without "Bot " or "Bearer " in front
+	Start         bool                   `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"` // a session starts with it: counts against the session start limits
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -675,11 +676,20 @@ func (x *IdentifyCall) GetToken() string {
 	return ""
 }
 
+func (x *IdentifyCall) GetStart() bool {
+	if x != nil {
+		return x.Start
+	}
+	return false
+}
+
 type IdentifyAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          *UserSnapshot          `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`                                    // absent: the token is bad (close 4004)
 	AuthSession   uint64                 `protobuf:"fixed64,2,opt,name=auth_session,json=authSession,proto3" json:"auth_session,omitempty"` // of a person's login; 0 for bots
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`                                  // the core could not say: try again
+	WaitMs        uint32                 `protobuf:"varint,4,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`                 // READY has to wait so long: others of the same user start at this moment
+	Limited       bool                   `protobuf:"varint,5,opt,name=limited,proto3" json:"limited,omitempty"`                             // the session start limits are used up: close 4008
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -735,12 +745,27 @@ func (x *IdentifyAnswer) GetError() string {
 	return ""
 }
 
+func (x *IdentifyAnswer) GetWaitMs() uint32 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+func (x *IdentifyAnswer) GetLimited() bool {
+	if x != nil {
+		return x.Limited
+	}
+	return false
+}
+
 // GuildCall: rpc "guild", edge to any core; answered with a GuildSnapshot, or Result status 404.
 type GuildCall struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Guild          uint64                 `protobuf:"fixed64,1,opt,name=guild,proto3" json:"guild,omitempty"`
 	Members        []uint64               `protobuf:"fixed64,2,rep,packed,name=members,proto3" json:"members,omitempty"`                                 // members to include where not all are
 	AllMembersUpTo uint32                 `protobuf:"varint,3,opt,name=all_members_up_to,json=allMembersUpTo,proto3" json:"all_members_up_to,omitempty"` // include every member if the guild has no more than this
+	Query          *MemberQuery           `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`                                              // set: only members, as the directory has them once it has applied query.since
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -796,6 +821,83 @@ func (x *GuildCall) GetAllMembersUpTo() uint32 {
 	return 0
 }
 
+func (x *GuildCall) GetQuery() *MemberQuery {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+// A MemberQuery asks for rows of members without a snapshot, so that the owner of the bucket has nothing to do with it.
+// The rows are those of GuildCall.members, else those whose name begins with prefix, else the next in order of ids after `after`.
+type MemberQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	After         uint64                 `protobuf:"fixed64,1,opt,name=after,proto3" json:"after,omitempty"`
+	Prefix        string                 `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"` // at most 1000
+	Since         uint64                 `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"` // sequence of the guild's bucket that the rows have to reflect; 0 = any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberQuery) Reset() {
+	*x = MemberQuery{}
+	mi := &file_mesh_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberQuery) ProtoMessage() {}
+
+func (x *MemberQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberQuery.ProtoReflect.Descriptor instead.
+func (*MemberQuery) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MemberQuery) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *MemberQuery) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *MemberQuery) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *MemberQuery) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 type GuildAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Guild         *GuildSnapshot         `protobuf:"bytes,1,opt,name=guild,proto3" json:"guild,omitempty"`
@@ -806,7 +908,7 @@ type GuildAnswer struct {
 
 func (x *GuildAnswer) Reset() {
 	*x = GuildAnswer{}
-	mi := &file_mesh_proto_msgTypes[9]
+	mi := &file_mesh_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +920,7 @@ func (x *GuildAnswer) String() string {
 func (*GuildAnswer) ProtoMessage() {}
 
 func (x *GuildAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[9]
+	mi := &file_mesh_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +933,7 @@ func (x *GuildAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuildAnswer.ProtoReflect.Descriptor instead.
 func (*GuildAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{9}
+	return file_mesh_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GuildAnswer) GetGuild() *GuildSnapshot {
@@ -859,7 +961,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_mesh_proto_msgTypes[10]
+	mi := &file_mesh_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +973,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[10]
+	mi := &file_mesh_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +986,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{10}
+	return file_mesh_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Header) GetName() string {
@@ -912,13 +1014,14 @@ type RestCall struct {
 	Remote        string                 `protobuf:"bytes,7,opt,name=remote,proto3" json:"remote,omitempty"` // client's address, host only
 	Edge          string                 `protobuf:"bytes,8,opt,name=edge,proto3" json:"edge,omitempty"`
 	GatewayUrl    string                 `protobuf:"bytes,9,opt,name=gateway_url,json=gatewayUrl,proto3" json:"gateway_url,omitempty"` // what /gateway answers behind this edge
+	Attempt       uint32                 `protobuf:"varint,10,opt,name=attempt,proto3" json:"attempt,omitempty"`                       // 0 the first time; a repeat is never refused by a rate limit that its first try has used up
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RestCall) Reset() {
 	*x = RestCall{}
-	mi := &file_mesh_proto_msgTypes[11]
+	mi := &file_mesh_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1033,7 @@ func (x *RestCall) String() string {
 func (*RestCall) ProtoMessage() {}
 
 func (x *RestCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[11]
+	mi := &file_mesh_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1046,7 @@ func (x *RestCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestCall.ProtoReflect.Descriptor instead.
 func (*RestCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{11}
+	return file_mesh_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RestCall) GetId() []byte {
@@ -1009,6 +1112,13 @@ func (x *RestCall) GetGatewayUrl() string {
 	return ""
 }
 
+func (x *RestCall) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
 type RestAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        int32                  `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
@@ -1020,7 +1130,7 @@ type RestAnswer struct {
 
 func (x *RestAnswer) Reset() {
 	*x = RestAnswer{}
-	mi := &file_mesh_proto_msgTypes[12]
+	mi := &file_mesh_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1142,7 @@ func (x *RestAnswer) String() string {
 func (*RestAnswer) ProtoMessage() {}
 
 func (x *RestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[12]
+	mi := &file_mesh_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1155,7 @@ func (x *RestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestAnswer.ProtoReflect.Descriptor instead.
 func (*RestAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{12}
+	return file_mesh_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RestAnswer) GetStatus() int32 {
@@ -1082,7 +1192,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_mesh_proto_msgTypes[13]
+	mi := &file_mesh_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1204,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[13]
+	mi := &file_mesh_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1217,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{13}
+	return file_mesh_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Digest) GetOwner() string {
@@ -1149,7 +1259,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_mesh_proto_msgTypes[14]
+	mi := &file_mesh_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1271,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[14]
+	mi := &file_mesh_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1284,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{14}
+	return file_mesh_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Position) GetBucket() uint32 {
@@ -1263,23 +1373,32 @@ const file_mesh_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\x12\x12\n" +
 	"\x04body\x18\x05 \x01(\fR\x04body\x12\x1f\n" +
 	"\vall_members\x18\x06 \x01(\bR\n" +
-	"allMembers\"$\n" +
+	"allMembers\":\n" +
 	"\fIdentifyCall\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\"x\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n" +
+	"\x05start\x18\x02 \x01(\bR\x05start\"\xab\x01\n" +
 	"\x0eIdentifyAnswer\x12-\n" +
 	"\x04user\x18\x01 \x01(\v2\x19.starling.v1.UserSnapshotR\x04user\x12!\n" +
 	"\fauth_session\x18\x02 \x01(\x06R\vauthSession\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"f\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x17\n" +
+	"\await_ms\x18\x04 \x01(\rR\x06waitMs\x12\x18\n" +
+	"\alimited\x18\x05 \x01(\bR\alimited\"\x96\x01\n" +
 	"\tGuildCall\x12\x14\n" +
 	"\x05guild\x18\x01 \x01(\x06R\x05guild\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\x06R\amembers\x12)\n" +
-	"\x11all_members_up_to\x18\x03 \x01(\rR\x0eallMembersUpTo\"W\n" +
+	"\x11all_members_up_to\x18\x03 \x01(\rR\x0eallMembersUpTo\x12.\n" +
+	"\x05query\x18\x04 \x01(\v2\x18.starling.v1.MemberQueryR\x05query\"g\n" +
+	"\vMemberQuery\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\x06R\x05after\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x04R\x05since\"W\n" +
 	"\vGuildAnswer\x120\n" +
 	"\x05guild\x18\x01 \x01(\v2\x1a.starling.v1.GuildSnapshotR\x05guild\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\x05R\x06status\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xfb\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x95\x02\n" +
 	"\bRestCall\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1f\n" +
 	"\vdeadline_ms\x18\x02 \x01(\x03R\n" +
@@ -1291,7 +1410,9 @@ const file_mesh_proto_rawDesc = "" +
 	"\x06remote\x18\a \x01(\tR\x06remote\x12\x12\n" +
 	"\x04edge\x18\b \x01(\tR\x04edge\x12\x1f\n" +
 	"\vgateway_url\x18\t \x01(\tR\n" +
-	"gatewayUrl\"g\n" +
+	"gatewayUrl\x12\x18\n" +
+	"\aattempt\x18\n" +
+	" \x01(\rR\aattempt\"g\n" +
 	"\n" +
 	"RestAnswer\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12-\n" +
@@ -1319,7 +1440,7 @@ func file_mesh_proto_rawDescGZIP() []byte {
 	return file_mesh_proto_rawDescData
 }
 
-var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_mesh_proto_goTypes = []any{
 	(*Entry)(nil),          // 0: starling.v1.Entry
 	(*Event)(nil),          // 1: starling.v1.Event
@@ -1330,25 +1451,27 @@ var file_mesh_proto_goTypes = []any{
 	(*IdentifyCall)(nil),   // 6: starling.v1.IdentifyCall
 	(*IdentifyAnswer)(nil), // 7: starling.v1.IdentifyAnswer
 	(*GuildCall)(nil),      // 8: starling.v1.GuildCall
-	(*GuildAnswer)(nil),    // 9: starling.v1.GuildAnswer
-	(*Header)(nil),         // 10: starling.v1.Header
-	(*RestCall)(nil),       // 11: starling.v1.RestCall
-	(*RestAnswer)(nil),     // 12: starling.v1.RestAnswer
-	(*Digest)(nil),         // 13: starling.v1.Digest
-	(*Position)(nil),       // 14: starling.v1.Position
+	(*MemberQuery)(nil),    // 9: starling.v1.MemberQuery
+	(*GuildAnswer)(nil),    // 10: starling.v1.GuildAnswer
+	(*Header)(nil),         // 11: starling.v1.Header
+	(*RestCall)(nil),       // 12: starling.v1.RestCall
+	(*RestAnswer)(nil),     // 13: starling.v1.RestAnswer
+	(*Digest)(nil),         // 14: starling.v1.Digest
+	(*Position)(nil),       // 15: starling.v1.Position
 }
 var file_mesh_proto_depIdxs = []int32{
 	1,  // 0: starling.v1.Entry.events:type_name -> starling.v1.Event
 	4,  // 1: starling.v1.IdentifyAnswer.user:type_name -> starling.v1.UserSnapshot
-	5,  // 2: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
-	10, // 3: starling.v1.RestCall.headers:type_name -> starling.v1.Header
-	10, // 4: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
-	14, // 5: starling.v1.Digest.positions:type_name -> starling.v1.Position
-	6,  // [6:6] is the sub-list for method output_type
-	6,  // [6:6] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	9,  // 2: starling.v1.GuildCall.query:type_name -> starling.v1.MemberQuery
+	5,  // 3: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
+	11, // 4: starling.v1.RestCall.headers:type_name -> starling.v1.Header
+	11, // 5: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
+	15, // 6: starling.v1.Digest.positions:type_name -> starling.v1.Position
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_mesh_proto_init() }
@@ -1362,7 +1485,7 @@ func file_mesh_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mesh_proto_rawDesc), len(file_mesh_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
