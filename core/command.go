@@ -45,11 +45,12 @@ const (
 	KindSnapshotGuild = "snapshot.guild" // guild; body SnapshotGuild → pb.GuildSnapshot
 )
 
-// An Account is what a user is born with. PasswordHash is argon2id in PHC form, for people. TokenHash is the SHA-256 of what follows the
+// An Account is what a user is born with. PasswordHash is argon2id in PHC form, for people; it has no JSON, so that no command, event or log
+// can hold it: it goes from Directory.Reserve to the account. TokenHash is the SHA-256 of what follows the
 // first dot of a bot's token; the first part is the id, which only the owner of the bucket can issue.
 type Account struct {
 	User         proto.User `json:"user"`
-	PasswordHash string     `json:"password_hash,omitempty"`
+	PasswordHash string     `json:"-"`
 	TokenHash    []byte     `json:"token_hash,omitempty"`
 	OwnerID      proto.ID   `json:"owner_id,omitempty"` // of a bot: who made it
 }

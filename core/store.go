@@ -91,9 +91,13 @@ type Directory interface {
 	AccountByName(ctx context.Context, username string) (Account, error)
 	// BotsOf lists the bots that a person made.
 	BotsOf(ctx context.Context, owner proto.ID) ([]proto.User, error)
-	// Reserve takes a person's username for a command before its user is born; the same command may take it again; ErrTaken.
-	// A reservation whose user was not born within 1 minute falls to whoever asks next.
-	Reserve(ctx context.Context, username string, command []byte, now time.Time) error
+	// Reserve takes a person's username for a command before the event that makes it theirs; the same command may take it again;
+	// ErrTaken. A password hash, if given, is kept with the reservation, durably, until the user that the command gives birth to has
+	// it: the log never holds it. After 1 minute a reservation falls to whoever asks next, unless it is held.
+	Reserve(ctx context.Context, username string, command []byte, passwordHash string, now time.Time) error
+	// Hold makes a reservation last for as long as a log can hold the event of its command, durably. ErrTaken: it is not, or no longer,
+	// the command's. It tells whether a password hash lies with it.
+	Hold(ctx context.Context, username string, command []byte, now time.Time) (password bool, err error)
 
 	Moderation
 	Logins

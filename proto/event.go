@@ -33,7 +33,7 @@ const (
 // Names of events that only the mesh sees: stores and edges apply them, no client gets them.
 const (
 	EventInternalGuildBorn     = "_GUILD_BORN"     // guild's bucket; body: Guild with roles, channels, members
-	EventInternalUserBorn      = "_USER_BORN"      // user's bucket; body: core.Account
+	EventInternalUserBorn      = "_USER_BORN"      // user's bucket; body: core.Account without the password hash
 	EventInternalTokenReset    = "_TOKEN_RESET"    // bot's bucket; body: core.TokenReset; edges close the bot's sessions with 4004
 	EventInternalSessionRevoke = "_SESSION_REVOKE" // user's bucket; id = auth session; edges close its gateway sessions with 4004
 	EventInternalGuildJoined   = "_GUILD_JOINED"   // user's bucket; user, guild, id = sequence in the guild's bucket that it follows

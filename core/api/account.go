@@ -27,10 +27,9 @@ type session struct {
 
 // birth is core.Account on its way to the owner, who alone can issue the id.
 type birth struct {
-	User         newborn  `json:"user"`
-	PasswordHash string   `json:"password_hash,omitempty"`
-	TokenHash    []byte   `json:"token_hash,omitempty"`
-	OwnerID      proto.ID `json:"owner_id,omitempty"`
+	User      newborn  `json:"user"`
+	TokenHash []byte   `json:"token_hash,omitempty"`
+	OwnerID   proto.ID `json:"owner_id,omitempty"`
 }
 
 type newborn struct {
@@ -60,18 +59,17 @@ func (s *Server) register(c *call) (reply, error) {
 		return reply{}, err
 	}
 	id := c.commandID(core.KindUserCreate)
-	if err := s.cfg.Directory.Reserve(c.ctx(), name, id, s.cfg.Now()); err != nil {
-		if errors.Is(err, core.ErrTaken) {
-			return reply{}, proto.InvalidForm("username", "USERNAME_ALREADY_TAKEN", "Username is already taken.")
-		}
-		return reply{}, fmt.Errorf("register: reserve: %w", err)
+	if err := s.reserve(c, name, id, ""); err != nil { // before the dear part
+		return reply{}, err
 	}
 	hash, err := s.hasher.Hash(c.ctx(), in.Password)
 	if err != nil {
 		return reply{}, err
 	}
-	res, err := s.send(c, c.command(core.KindUserCreate, core.BirthBucket(id)),
-		birth{User: newborn{Username: name, Discriminator: "0"}, PasswordHash: hash})
+	if err := s.reserve(c, name, id, hash); err != nil {
+		return reply{}, err
+	}
+	res, err := s.send(c, c.command(core.KindUserCreate, core.BirthBucket(id)), birth{User: newborn{Username: name, Discriminator: "0"}})
 	if err != nil {
 		return reply{}, err
 	}
@@ -80,6 +78,18 @@ func (s *Server) register(c *call) (reply, error) {
 		return reply{}, fmt.Errorf("register: user: %w", err)
 	}
 	return s.open(c, user, http.StatusCreated)
+}
+
+// reserve takes a username for a command, and leaves the password hash with it.
+func (s *Server) reserve(c *call, name string, command []byte, hash string) error {
+	err := s.cfg.Directory.Reserve(c.ctx(), name, command, hash, s.cfg.Now())
+	if errors.Is(err, core.ErrTaken) {
+		return proto.InvalidForm("username", "USERNAME_ALREADY_TAKEN", "Username is already taken.")
+	}
+	if err != nil {
+		return fmt.Errorf("username: reserve: %w", err)
+	}
+	return nil
 }
 
 func checkUsername(s string) (string, error) {

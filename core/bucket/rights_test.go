@@ -257,8 +257,9 @@ func TestUsers(t *testing.T) {
 		id := newCommandID()
 		return &pb.Command{Id: id, Kind: core.KindUserCreate, Bucket: uint32(core.BirthBucket(id))}
 	}
-	w.refused(&proto.Error{Status: 400, Code: 50035}, birth(), core.Account{User: proto.User{Username: "Olga"}, PasswordHash: "x"})
-	w.refused(&proto.Error{Status: 400, Code: 50035}, birth(), core.Account{User: proto.User{Username: "o"}, PasswordHash: "x"})
+	w.refused(&proto.Error{Status: 400, Code: 50035}, birth(), core.Account{User: proto.User{Username: "Olga"}})
+	w.refused(&proto.Error{Status: 400, Code: 50035}, birth(), core.Account{User: proto.User{Username: "o"}})
+	w.refused(&proto.Error{Status: 400, Code: 50035}, birth(), core.Account{User: proto.User{Username: "nobody"}}) // nobody reserved it
 	w.refused(proto.ErrMissingPermission, birth(), core.Account{User: proto.User{Username: "crow", Bot: true}, TokenHash: make([]byte, 32)})
 	crow := w.bot(olga, "crow")
 	reset := &pb.Command{Kind: core.KindTokenReset, Actor: uint64(crow), Target: uint64(crow), Bucket: uint32(crow.Bucket())}

@@ -21,9 +21,8 @@ type newAccount struct {
 		Username string `json:"username"`
 		Bot      bool   `json:"bot"`
 	} `json:"user"`
-	PasswordHash string   `json:"password_hash"`
-	TokenHash    []byte   `json:"token_hash"`
-	OwnerID      proto.ID `json:"owner_id"`
+	TokenHash []byte   `json:"token_hash"`
+	OwnerID   proto.ID `json:"owner_id"`
 }
 
 // userCreate gives birth to a person (actor 0: nobody is logged in yet) or to a bot (actor: who makes it).
@@ -39,16 +38,16 @@ func userCreate(t *turn) error {
 	if err != nil {
 		return err
 	}
-	account := core.Account{PasswordHash: body.PasswordHash, TokenHash: body.TokenHash, OwnerID: body.OwnerID}
+	account := core.Account{TokenHash: body.TokenHash, OwnerID: body.OwnerID}
+	id, err := t.newID()
+	if err != nil {
+		return err
+	}
 	if body.User.Bot {
 		err = t.checkBot(body)
 	} else {
 		err = t.checkPerson(body, name)
 	}
-	if err != nil {
-		return err
-	}
-	id, err := t.newID()
 	if err != nil {
 		return err
 	}
@@ -61,23 +60,34 @@ func userCreate(t *turn) error {
 	return t.answered(ev, 201)
 }
 
-// checkPerson reserves the username: it must be certain before the log has the birth.
+// checkPerson holds the reservation of the username, where the password hash lies: both must be certain before the log has the birth. It
+// is the last check, as what is held stays so.
 func (t *turn) checkPerson(a newAccount, name string) error {
-	if a.PasswordHash == "" || len(a.TokenHash) > 0 || a.OwnerID != 0 {
-		return proto.InvalidForm("password", "BASE_TYPE_REQUIRED", "This field is required")
+	missing := proto.InvalidForm("password", "BASE_TYPE_REQUIRED", "This field is required")
+	if len(a.TokenHash) > 0 || a.OwnerID != 0 {
+		return missing
 	}
-	ctx, cancel := t.read()
-	defer cancel()
-	err := t.b.o.cfg.Directory.Reserve(ctx, name, t.cmd.Id, t.now)
-	if errors.Is(err, core.ErrTaken) {
-		return proto.InvalidForm("username", "USERNAME_ALREADY_TAKEN", "Username is unavailable.")
+	password, err := t.holdName(name)
+	if err == nil && !password {
+		err = missing
 	}
 	return err
 }
 
+// holdName holds the command's reservation of a username.
+func (t *turn) holdName(name string) (password bool, err error) {
+	ctx, cancel := t.read()
+	defer cancel()
+	password, err = t.b.o.cfg.Directory.Hold(ctx, name, t.cmd.Id, t.now)
+	if errors.Is(err, core.ErrTaken) {
+		err = proto.InvalidForm("username", "USERNAME_ALREADY_TAKEN", "Username is unavailable.")
+	}
+	return password, err
+}
+
 // checkBot checks that a person makes the bot.
 func (t *turn) checkBot(a newAccount) error {
-	if len(a.TokenHash) != sha256.Size || a.PasswordHash != "" || a.OwnerID == 0 || a.OwnerID != t.actor() {
+	if len(a.TokenHash) != sha256.Size || a.OwnerID == 0 || a.OwnerID != t.actor() {
 		return proto.ErrMissingPermission
 	}
 	owner, err := t.user(a.OwnerID)

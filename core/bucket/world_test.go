@@ -165,10 +165,19 @@ func (w *world) refused(want *proto.Error, cmd *pb.Command, body any) {
 func (w *world) person(name string) proto.ID {
 	w.t.Helper()
 	id := newCommandID()
+	w.reserve(name, id)
 	var u proto.SelfUser
 	w.do(201, &pb.Command{Id: id, Kind: core.KindUserCreate, Bucket: uint32(core.BirthBucket(id))},
-		core.Account{User: proto.User{Username: name}, PasswordHash: "$argon2id$"}, &u)
+		core.Account{User: proto.User{Username: name}}, &u)
 	return u.ID
+}
+
+// reserve takes a username for a command, as the API does.
+func (w *world) reserve(name string, command []byte) {
+	w.t.Helper()
+	if err := w.dir.Reserve(context.Background(), name, command, "$argon2id$"+name, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // bot gives birth to a bot.

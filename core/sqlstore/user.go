@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,8 +12,10 @@ import (
 	"github.com/starling-chat/starling/proto"
 )
 
-// reservation is how long a username waits for its user to be born.
-const reservation = time.Minute
+const (
+	reservation = time.Minute    // how long a username waits for its event
+	hold        = 25 * time.Hour // the same once an owner means to append it: a log holds entries for 24 hours
+)
 
 func userBorn(c change) error {
 	a, err := decode[core.Account](c)
@@ -28,12 +31,36 @@ func userBorn(c change) error {
 	if a.TokenHash == nil {
 		a.TokenHash = []byte{}
 	}
+	if !a.User.Bot {
+		if a.PasswordHash, err = takePassword(c, a.User.Username); err != nil {
+			return err
+		}
+	}
+	// A birth applied again finds no password any more: the account has it.
 	if err := c.exec(`INSERT INTO users (id, owner_id, body, password_hash, token_hash) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (id) DO UPDATE SET owner_id = excluded.owner_id, body = excluded.body, password_hash = excluded.password_hash,
-		token_hash = excluded.token_hash`, int64(a.User.ID), int64(a.OwnerID), body(a.User), a.PasswordHash, a.TokenHash); err != nil {
+		ON CONFLICT (id) DO UPDATE SET owner_id = excluded.owner_id, body = excluded.body, token_hash = excluded.token_hash,
+		password_hash = CASE WHEN excluded.password_hash = '' THEN users.password_hash ELSE excluded.password_hash END`,
+		int64(a.User.ID), int64(a.OwnerID), body(a.User), a.PasswordHash, a.TokenHash); err != nil {
 		return err
 	}
 	return claimName(c, a.User)
+}
+
+// takePassword takes the password hash from the reservation of the event's command, "" if there is none.
+func takePassword(c change, username string) (string, error) {
+	name, command := strings.ToLower(username), c.event.Command
+	if len(command) == 0 {
+		return "", nil
+	}
+	var hash string
+	err := c.tx.QueryRowContext(c.ctx, `SELECT password_hash FROM usernames WHERE name = $1 AND command = $2`, name, command).Scan(&hash)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && hash == "" {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return hash, c.exec(`UPDATE usernames SET password_hash = '' WHERE name = $1 AND command = $2`, name, command)
 }
 
 func userUpdate(c change) error {
@@ -173,22 +200,57 @@ func (s *Store) BotsOf(ctx context.Context, owner proto.ID) ([]proto.User, error
 	return all, nil
 }
 
-// Reserve implements core.Directory. One statement decides, so that of two who ask at once one gets the name.
-func (s *Store) Reserve(ctx context.Context, username string, command []byte, now time.Time) error {
-	r, err := s.write.ExecContext(ctx, `INSERT INTO usernames (name, command, reserved_ms, user_id) VALUES ($1, $2, $3, 0)
-		ON CONFLICT (name) DO UPDATE SET command = excluded.command, reserved_ms = excluded.reserved_ms
-		WHERE usernames.command = excluded.command OR (usernames.user_id = 0 AND usernames.reserved_ms <= $4)`,
-		strings.ToLower(username), command, now.UnixMilli(), now.Add(-reservation).UnixMilli())
+// Reserve implements core.Directory. One statement decides, so that of two who ask at once one gets the name. What a command reserves again
+// is not held for less, and keeps its password; what falls to another loses it. A name that is somebody's already takes no password.
+func (s *Store) Reserve(ctx context.Context, username string, command []byte, passwordHash string, now time.Time) error {
+	run := func(ctx context.Context, f func(*sql.Tx) error) error { return inTx(ctx, s.write, f) }
+	if passwordHash != "" {
+		run = s.durably
+	}
+	err := run(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `INSERT INTO usernames (name, command, reserved_ms, user_id, password_hash) VALUES ($1, $2, $3, 0, $5)
+			ON CONFLICT (name) DO UPDATE SET command = excluded.command,
+			reserved_ms = CASE WHEN usernames.command = excluded.command AND usernames.reserved_ms > excluded.reserved_ms
+				THEN usernames.reserved_ms ELSE excluded.reserved_ms END,
+			password_hash = CASE WHEN usernames.user_id <> 0 THEN ''
+				WHEN usernames.command = excluded.command AND excluded.password_hash = '' THEN usernames.password_hash
+				ELSE excluded.password_hash END
+			WHERE usernames.command = excluded.command OR (usernames.user_id = 0 AND usernames.reserved_ms <= $4)`,
+			strings.ToLower(username), command, now.UnixMilli(), now.Add(-reservation).UnixMilli(), passwordHash)
+		return taken(r, err)
+	})
 	if err != nil {
 		return fmt.Errorf("reserve username: %w", err)
 	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		if err == nil {
-			err = core.ErrTaken
-		}
-		return fmt.Errorf("reserve username: %w", err)
-	}
 	return nil
+}
+
+// Hold implements core.Directory.
+func (s *Store) Hold(ctx context.Context, username string, command []byte, now time.Time) (password bool, err error) {
+	name := strings.ToLower(username)
+	err = s.durably(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `UPDATE usernames SET reserved_ms = $3 WHERE name = $1 AND command = $2 AND user_id = 0`,
+			name, command, now.Add(hold).UnixMilli())
+		if err := taken(r, err); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `SELECT password_hash <> '' FROM usernames WHERE name = $1`, name).Scan(&password)
+	})
+	if err != nil {
+		return false, fmt.Errorf("hold username: %w", err)
+	}
+	return password, nil
+}
+
+// taken turns a statement that changed nothing into core.ErrTaken.
+func taken(r sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return core.ErrTaken
 }
 
 // userOrStranger reads a joined user body. Without one the user's bucket is behind (it is replayed at another pace): the id must do.

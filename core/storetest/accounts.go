@@ -60,6 +60,7 @@ func testInvite(t *testing.T, w *town) {
 func testAccount(t *testing.T, w *town) {
 	want := core.Account{User: w.alice, PasswordHash: "$argon2id$alice"}
 	same(t, "by id", must[core.Account](t)(w.d.Account(w.ctx, w.alice.ID)), want)
+	same(t, "password", must[core.Account](t)(w.d.Account(w.ctx, w.alice.ID)).PasswordHash, want.PasswordHash) // which JSON does not show
 	same(t, "user", must[proto.User](t)(w.d.User(w.ctx, w.alice.ID)), w.alice)
 	same(t, "by name", must[core.Account](t)(w.d.AccountByName(w.ctx, "aLiCe")), want)
 	_, err := w.d.AccountByName(w.ctx, "carol")
@@ -74,7 +75,7 @@ func testAccount(t *testing.T, w *town) {
 	same(t, "bots", must[[]proto.User](t)(w.d.BotsOf(w.ctx, w.alice.ID)), []proto.User{bot, twin})
 	_, err = w.d.AccountByName(w.ctx, "carol")
 	notFound(t, "bot by name", err)
-	ok(t, w.d.Reserve(w.ctx, "carol", []byte("c"), born))
+	ok(t, w.d.Reserve(w.ctx, "carol", []byte("c"), "", born))
 	w.apply(t, w.homes, to(bot.ID, event(proto.EventInternalTokenReset, core.TokenReset{TokenHash: []byte{9}})))
 	same(t, "bot", must[core.Account](t)(w.d.Account(w.ctx, bot.ID)), core.Account{User: bot, TokenHash: []byte{9}, OwnerID: w.alice.ID})
 
@@ -85,7 +86,7 @@ func testAccount(t *testing.T, w *town) {
 	same(t, "by new name", must[core.Account](t)(w.d.AccountByName(w.ctx, "alicia")), want)
 	_, err = w.d.AccountByName(w.ctx, "alice")
 	notFound(t, "by old name", err)
-	ok(t, w.d.Reserve(w.ctx, "alice", []byte("d"), born))
+	ok(t, w.d.Reserve(w.ctx, "alice", []byte("d"), "", born))
 }
 
 func testReserve(t *testing.T, w *town) {
@@ -96,19 +97,38 @@ func testReserve(t *testing.T, w *town) {
 			t.Fatalf("%s: err = %v, want ErrTaken", what, err)
 		}
 	}
-	taken("Alice's name", w.d.Reserve(w.ctx, "ALICE", one, born))
-	ok(t, w.d.Reserve(w.ctx, "Dora", one, born))
-	ok(t, w.d.Reserve(w.ctx, "dora", one, born.Add(time.Second)))
-	taken("a reserved name", w.d.Reserve(w.ctx, "DORA", two, born.Add(time.Minute)))
-	ok(t, w.d.Reserve(w.ctx, "dora", two, born.Add(time.Second+time.Minute)))
-	taken("a name that fell to another", w.d.Reserve(w.ctx, "dora", one, born.Add(time.Second+time.Minute)))
+	taken("Alice's name", w.d.Reserve(w.ctx, "ALICE", one, "", born))
+	ok(t, w.d.Reserve(w.ctx, "Dora", one, "", born))
+	ok(t, w.d.Reserve(w.ctx, "dora", one, "", born.Add(time.Second)))
+	taken("a reserved name", w.d.Reserve(w.ctx, "DORA", two, "", born.Add(time.Minute)))
+	ok(t, w.d.Reserve(w.ctx, "dora", two, "", born.Add(time.Second+time.Minute)))
+	taken("a name that fell to another", w.d.Reserve(w.ctx, "dora", one, "", born.Add(time.Second+time.Minute)))
+
+	hold := func(command []byte) bool { return must[bool](t)(w.d.Hold(w.ctx, "Dora", command, born.Add(time.Hour))) }
+	_, err := w.d.Hold(w.ctx, "dora", one, born)
+	taken("a hold of what fell to another", err)
+	if hold(two) {
+		t.Error("a password that nobody gave")
+	}
+	ok(t, w.d.Reserve(w.ctx, "dora", two, "$argon2id$dora", born.Add(time.Hour)))
+	w.reopen()
+	if !hold(two) {
+		t.Error("the password is not with the reservation")
+	}
+	ok(t, w.d.Reserve(w.ctx, "dora", two, "", born.Add(time.Hour))) // neither shortens the hold nor drops the password
+	taken("a held name", w.d.Reserve(w.ctx, "dora", one, "$argon2id$one", born.Add(25*time.Hour)))
 
 	dora := proto.NewUser(w.homes.id(), "Dora", false)
-	birth := to(dora.ID, event(proto.EventInternalUserBorn, core.Account{User: dora}))
+	birth := to(dora.ID, event(proto.EventInternalUserBorn, core.Account{User: dora, PasswordHash: "$argon2id$no event has it"}))
 	birth.Command = two
-	w.apply(t, w.homes, birth)
-	taken("a name whose user is born", w.d.Reserve(w.ctx, "dora", one, born.Add(time.Hour)))
-	ok(t, w.d.Reserve(w.ctx, "dora", two, born.Add(time.Hour))) // the retry of the birth itself
+	for range 2 { // a birth may be applied again, from a log made anew for example
+		w.apply(t, w.homes, birth)
+		same(t, "Dora's password", must[core.Account](t)(w.d.Account(w.ctx, dora.ID)).PasswordHash, "$argon2id$dora")
+	}
+	_, err = w.d.Hold(w.ctx, "dora", two, born)
+	taken("a hold of what is somebody's", err)
+	taken("a name whose user is born", w.d.Reserve(w.ctx, "dora", one, "", born.Add(time.Hour)))
+	ok(t, w.d.Reserve(w.ctx, "dora", two, "", born.Add(time.Hour))) // the retry of the birth itself
 	same(t, "Dora", must[core.Account](t)(w.d.AccountByName(w.ctx, "dora")).User, dora)
 
 	thief := proto.NewUser(w.homes.id(), "dora", false) // cannot happen, must not fail, takes nothing
@@ -121,7 +141,7 @@ func testReserveRace(t *testing.T, w *town) {
 	var won atomic.Int32
 	for i := range 16 {
 		wg.Go(func() {
-			switch err := w.d.Reserve(w.ctx, "Erin", fmt.Append(nil, i), born); {
+			switch err := w.d.Reserve(w.ctx, "Erin", fmt.Append(nil, i), "", born); {
 			case err == nil:
 				won.Add(1)
 			case !errors.Is(err, core.ErrTaken):

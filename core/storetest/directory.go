@@ -71,7 +71,10 @@ func newTown(t *testing.T, open func(t *testing.T, place string) core.Directory)
 		w.d = open(t, place)
 	}
 	w.alice, w.bob = proto.NewUser(w.homes.id(), "Alice", false), proto.NewUser(w.homes.id(), "Bob", false)
-	w.apply(t, w.homes, event(proto.EventInternalUserBorn, core.Account{User: w.alice, PasswordHash: "$argon2id$alice"}),
+	birth := event(proto.EventInternalUserBorn, core.Account{User: w.alice})
+	birth.Command = []byte("Alice's birth")
+	ok(t, w.d.Reserve(w.ctx, "Alice", birth.Command, "$argon2id$alice", born))
+	w.apply(t, w.homes, birth,
 		event(proto.EventInternalUserBorn, core.Account{User: w.bob}))
 
 	w.guild = newGuild(w.guilds, "Birds", w.alice)
