@@ -21,8 +21,7 @@ type sessionLimit struct {
 }
 
 func (s *Server) gatewayBot(c *call) (reply, error) {
-	return reply{http.StatusOK, botGateway{URL: gatewayURL(c), Shards: 1,
-		Limit: sessionLimit{Total: 1000, Remaining: 1000, MaxConcurrency: 16}}}, nil
+	return reply{http.StatusOK, botGateway{URL: gatewayURL(c), Shards: 1, Limit: s.startsLeft(c.ctx(), c.who.User)}}, nil
 }
 
 func gatewayURL(c *call) string {

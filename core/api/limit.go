@@ -26,6 +26,8 @@ type Verdict struct {
 type Limiter interface {
 	// Take counts one request if it is allowed. An error means that nobody knows: the caller lets the request pass.
 	Take(ctx context.Context, key string, l Limit) (Verdict, error)
+	// Peek tells what Take would allow, and counts nothing: Remaining and ResetAfter are those of now.
+	Peek(ctx context.Context, key string, l Limit) (Verdict, error)
 }
 
 const (
@@ -73,6 +75,21 @@ func (m *memoryLimiter) Take(_ context.Context, key string, l Limit) (Verdict, e
 	return Verdict{Allowed: true, Remaining: int((step*int64(l.Burst) - (after - now)) / step), ResetAfter: time.Duration(after - now)}, nil
 }
 
+func (m *memoryLimiter) Peek(_ context.Context, key string, l Limit) (Verdict, error) {
+	s := &m.shards[maphash.String(m.seed, key)%limiterShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := m.now().UnixNano()
+	step := int64(l.Per) / int64(l.Burst)
+	whole := max(s.whole[key], now)
+	left := step*int64(l.Burst) - (whole - now)
+	v := Verdict{Allowed: left >= step, Remaining: int(max(left, 0) / step), ResetAfter: time.Duration(whole - now)}
+	if !v.Allowed {
+		v.RetryAfter = time.Duration(step - left)
+	}
+	return v, nil
+}
+
 // sweepLocked drops keys with a whole budget, and if nobody has one, some others: memory is bounded, limits become generous.
 func (s *limiterShard) sweepLocked(now int64, most int) {
 	for k, whole := range s.whole {
@@ -93,6 +110,10 @@ type unlimited struct{}
 
 func (unlimited) Take(_ context.Context, _ string, l Limit) (Verdict, error) {
 	return Verdict{Allowed: true, Remaining: l.Burst - 1, ResetAfter: l.Per / time.Duration(l.Burst)}, nil
+}
+
+func (unlimited) Peek(_ context.Context, _ string, l Limit) (Verdict, error) {
+	return Verdict{Allowed: true, Remaining: l.Burst}, nil
 }
 
 // ceilSeconds rounds up: a client that waits the whole second is never early.

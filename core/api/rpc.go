@@ -55,7 +55,12 @@ func (s *Server) identify(ctx context.Context, body []byte) (*pb.IdentifyAnswer,
 	if err := gproto.Unmarshal(res.Body, user); err != nil {
 		return nil, fmt.Errorf("user %d: snapshot: %w", who.User, err)
 	}
-	return &pb.IdentifyAnswer{User: user, AuthSession: uint64(who.Login)}, nil
+	out := &pb.IdentifyAnswer{User: user, AuthSession: uint64(who.Login)}
+	if in.Start {
+		wait, allowed := s.takeStart(ctx, who.User)
+		out.WaitMs, out.Limited = uint32(wait.Milliseconds()), !allowed
+	}
+	return out, nil
 }
 
 // answerGuild is the rpc "guild": a guild as of a sequence of its bucket.
@@ -78,6 +83,9 @@ func (s *Server) guildSnapshot(ctx context.Context, body []byte) (*pb.GuildAnswe
 	}
 	if in.Guild == 0 {
 		return nil, proto.ErrUnknownGuild
+	}
+	if in.Query != nil {
+		return s.queryGuild(ctx, &in)
 	}
 	ask := core.SnapshotGuild{AllMembersUpTo: int(min(in.AllMembersUpTo, maxSnapshotMembers))}
 	for _, m := range in.Members[:min(len(in.Members), maxSnapshotMembers)] {
