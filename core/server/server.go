@@ -44,6 +44,7 @@ type Server struct {
 	ready chan struct{}
 	owner atomic.Pointer[bucket.Owner] // nil until it runs
 	bus   atomic.Pointer[relay.Bus]
+	front atomic.Pointer[api.Server]
 }
 
 // New makes a core node and starts nothing.
@@ -68,6 +69,15 @@ func (s *Server) Check() error {
 		return errors.New("core: no connection to the hub")
 	}
 	return s.owner.Load().Check()
+}
+
+// Routes lists what the API answers; an error while it does not answer yet.
+func (s *Server) Routes() ([]string, error) {
+	front := s.front.Load()
+	if front == nil {
+		return nil, errors.New("core: not ready")
+	}
+	return front.Routes()
 }
 
 // Run serves until ctx ends, then stops from the outside in: the API, which lets its calls finish, the owner, the stores, the connection.
@@ -118,6 +128,7 @@ func (s *Server) run(ctx context.Context) error {
 		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Logger: s.log})
 	s.owner.Store(owner)
 	s.bus.Store(bus)
+	s.front.Store(front)
 	return s.serve(ctx, owner, front)
 }
 

@@ -1,5 +1,5 @@
-// Package admin serves the page of one role for operators and tools, on loopback: /healthz, /readyz, /metrics, /debug/pprof/ and
-// /debug/check. It asks the role through Probes and never changes anything; it is not the API and asks nobody for a token.
+// Package admin serves the page of one role for operators and tools, on loopback: /healthz, /readyz, /metrics, /debug/pprof/,
+// /debug/check and, of a core, /debug/routes. It asks the role through Probes and never changes anything; it is not the API and asks nobody for a token.
 package admin
 
 import (
@@ -20,6 +20,8 @@ type Probes struct {
 	Healthy    func() error // nil: no need to restart me
 	Ready      func() error // nil: send me work
 	Check      func() error // nil: my tables agree with each other; may take seconds
+	// Routes is the table of the API, a line each: /debug/routes. nil: the role serves none, and has no such page.
+	Routes func() ([]string, error)
 }
 
 // Handler serves the page.
@@ -31,6 +33,9 @@ func Handler(p Probes) http.Handler {
 	mux.HandleFunc("GET /healthz", answer(p.Healthy))
 	mux.HandleFunc("GET /readyz", answer(p.Ready))
 	mux.HandleFunc("GET /debug/check", answer(p.Check))
+	if p.Routes != nil {
+		mux.HandleFunc("GET /debug/routes", table(p.Routes))
+	}
 	mux.Handle("GET /metrics", promhttp.Handler())
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -51,6 +56,21 @@ func answer(probe func() error) http.HandlerFunc {
 			}
 		}
 		fmt.Fprintln(w, "ok")
+	}
+}
+
+func table(rows func() ([]string, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		list, err := rows()
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, err)
+			return
+		}
+		for _, row := range list {
+			fmt.Fprintln(w, row)
+		}
 	}
 }
 

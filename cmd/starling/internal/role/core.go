@@ -24,5 +24,6 @@ func (c *Core) Ready() <-chan struct{} { return c.srv.Ready() }
 
 // Probes is Node's.
 func (c *Core) Probes() admin.Probes {
-	return admin.Probes{Role: "core", Name: c.name, Ready: func() error { return started(c.srv.Ready()) }, Check: c.srv.Check}
+	return admin.Probes{Role: "core", Name: c.name, Ready: func() error { return started(c.srv.Ready()) }, Check: c.srv.Check,
+		Routes: c.srv.Routes}
 }
