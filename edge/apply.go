@@ -29,6 +29,7 @@ func (l *loop) guildEvent(g *guild, seq uint64, e *pb.Event) {
 	case proto.EventGuildRoleCreate, proto.EventGuildRoleUpdate:
 		err = l.roleSet(g, e)
 	case proto.EventGuildRoleDelete:
+		g.rowsChanged = seq
 		err = l.roleDelete(g, e)
 	case proto.EventChannelCreate, proto.EventChannelUpdate:
 		err = l.channelSet(g, e)
@@ -163,6 +164,7 @@ func (l *loop) memberSet(g *guild, seq uint64, e *pb.Event) error {
 		return errNoUser
 	}
 	id, row := d.User.ID, d.Member
+	g.noteRow(seq, id, &row)
 	if e.Type == proto.EventGuildMemberAdd {
 		g.memberCount++
 	}
@@ -199,6 +201,7 @@ func (l *loop) memberRemove(g *guild, seq uint64, e *pb.Event) {
 	if json.Unmarshal(e.Body, &d) == nil && d.User.ID != 0 {
 		id = d.User.ID
 	}
+	g.noteRow(seq, id, nil)
 	if g.memberCount > 0 {
 		g.memberCount--
 	}

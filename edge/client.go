@@ -33,6 +33,7 @@ type client struct {
 	conn     transport.Conn
 	compress transport.Compression
 	version  int
+	remote   string // address, host only
 	opened   time.Time
 
 	// Any goroutine.
@@ -41,6 +42,7 @@ type client struct {
 	// Owned by the connection's reader: OnFrame.
 	window time.Time
 	frames int
+	asked  bool // for a session: IDENTIFY or RESUME was sent
 
 	// Owned by the loop.
 	phase   phase
@@ -52,7 +54,7 @@ type client struct {
 // accept says HELLO at once: clients may wait for it before they read or send anything else.
 func (s *Server) accept(conn transport.Conn, r transport.Request) transport.Handler {
 	now := time.Now()
-	c := &client{loop: s.loop, conn: conn, compress: r.Compress, version: r.Version, opened: now, window: now}
+	c := &client{loop: s.loop, conn: conn, compress: r.Compress, version: r.Version, remote: r.Remote, opened: now, window: now}
 	c.lastBeat.Store(now.UnixNano())
 	conn.Queue(s.loop.constants.hello[c.compress])
 	if s.loop.draining.Load() {
@@ -69,6 +71,7 @@ func (c *client) OnFrame(_ transport.Conn, frame []byte) {
 		c.window, c.frames = now, 0
 	}
 	if c.frames++; c.frames > maxFrames {
+		limited.WithLabelValues("frames").Inc()
 		c.conn.Close(proto.CloseRateLimited)
 		return
 	}
@@ -83,14 +86,40 @@ func (c *client) OnFrame(_ transport.Conn, frame []byte) {
 	case proto.OpHeartbeat:
 		c.lastBeat.Store(time.Now().UnixNano())
 		c.conn.Queue(c.loop.constants.ack[c.compress])
-	case proto.OpIdentify:
-		c.onIdentify(d)
-	case proto.OpResume:
-		c.onResume(d)
+	case proto.OpIdentify, proto.OpResume:
+		c.asked = true
+		if c.loop.guesses.tooMany(c.remote) {
+			limited.WithLabelValues("tokens").Inc()
+			c.conn.Close(proto.CloseRateLimited)
+			return
+		}
+		if op == proto.OpIdentify {
+			c.onIdentify(d)
+		} else {
+			c.onResume(d)
+		}
 	case proto.OpRequestMembers:
-		c.onRequestMembers(d)
+		if c.mayAsk() {
+			c.onRequestMembers(d)
+		}
+	case proto.OpVoiceState:
+		c.mayAsk()
 	}
 	// Presence, voice and whatever else libraries send is none of an edge's business.
+}
+
+// mayAsk closes with 4003 where nobody has asked for a session yet. Presence is let pass: some libraries send it before they identify.
+func (c *client) mayAsk() bool {
+	if !c.asked {
+		c.conn.Close(proto.CloseNotIdentified)
+	}
+	return c.asked
+}
+
+// badToken closes with 4004 and counts it against the address.
+func (c *client) badToken() {
+	c.loop.guesses.bad(c.remote)
+	c.conn.Close(proto.CloseAuthFailed)
 }
 
 // OnClose implements transport.Handler.

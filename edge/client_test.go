@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/starling-chat/starling/edge/transport"
 	"github.com/starling-chat/starling/proto"
@@ -12,6 +13,7 @@ import (
 type deafConn struct{ code proto.CloseCode }
 
 func (*deafConn) Queue([]byte) bool            { return true }
+func (*deafConn) Waiting() int                 { return 0 }
 func (d *deafConn) Close(code proto.CloseCode) { d.code = code }
 
 func FuzzOnFrame(f *testing.F) {
@@ -27,12 +29,13 @@ func FuzzOnFrame(f *testing.F) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		l := &loop{ctx: ctx, constants: k, inbox: make(chan message, 1), cores: &cores{}}
+		l := &loop{ctx: ctx, constants: k, inbox: make(chan message, 1), cores: &cores{}, guesses: &guesses{now: time.Now}}
 		conn := &deafConn{}
 		c := &client{loop: l, conn: conn, compress: transport.Plain}
 		c.OnFrame(conn, frame)
 		switch conn.code {
-		case 0, proto.CloseDecode, proto.CloseUnknownOpcode, proto.CloseAuthFailed, proto.CloseInvalidIntents, proto.CloseInvalidShard:
+		case 0, proto.CloseDecode, proto.CloseUnknownOpcode, proto.CloseAuthFailed, proto.CloseInvalidIntents, proto.CloseInvalidShard,
+			proto.CloseNotIdentified:
 		default:
 			t.Fatalf("closed with %d", conn.code)
 		}

@@ -33,14 +33,14 @@ const (
 	longPause   = time.Second
 )
 
-// identify asks whose token it is, until ctx ends; errBadToken says nobody's.
-func (c *cores) identify(ctx context.Context, token string) (*pb.IdentifyAnswer, error) {
+// identify asks whose token it is, until ctx ends; errBadToken says nobody's. start counts against the limits of session starts.
+func (c *cores) identify(ctx context.Context, token string, start bool) (*pb.IdentifyAnswer, error) {
 	h := hashToken(token)
 	if c.refusals.has(h) {
 		return nil, errBadToken
 	}
 	ans := new(pb.IdentifyAnswer)
-	err := c.ask(ctx, "identify", &pb.IdentifyCall{Token: token}, ans, func() error {
+	err := c.ask(ctx, "identify", &pb.IdentifyCall{Token: token, Start: start}, ans, func() error {
 		switch {
 		case ans.Error != "":
 			return errors.New(ans.Error)

@@ -40,6 +40,9 @@ type guild struct {
 	classes     map[string]*class
 	idle        time.Time // since when nobody needs it
 
+	queries     map[*query]struct{} // op 8 that cores are being asked for
+	rowsChanged uint64              // sequence of the last event that changed members' rows
+
 	// Rows of members that a core is being asked for, and those to ask for next.
 	fetching bool
 	asked    map[proto.ID][]*membership

@@ -41,7 +41,7 @@ func (c *client) onIdentify(d json.RawMessage) {
 		c.conn.Close(proto.CloseInvalidShard)
 	case !ok:
 		identifies.WithLabelValues("bad_token").Inc()
-		c.conn.Close(proto.CloseAuthFailed)
+		c.badToken()
 	default:
 		c.loop.post(identifyAsk{&pending{client: c, token: token, user: user, intents: intents, shard: shard,
 			large: min(max(id.LargeThreshold, 50), allMembers)}})
@@ -86,6 +86,10 @@ func (m identifyAsk) apply(l *loop) {
 	l.user(p.user).pending[p] = struct{}{}
 	l.task(func(ctx context.Context) {
 		ans, held, err := l.askIdentify(ctx, p)
+		if d := startWait(ans, err); d > 0 {
+			limited.WithLabelValues("starts").Inc()
+			wait(ctx, d) // what happens to the user meanwhile is kept
+		}
 		if !l.post(identified{p, ans, held, err}) && held {
 			l.interest.release(p.user.Bucket())
 		}
@@ -106,15 +110,26 @@ func (l *loop) askIdentify(ctx context.Context, p *pending) (ans *pb.IdentifyAns
 	bucket := p.user.Bucket()
 	known := l.interest.has(bucket)
 	if !known {
-		if ans, err = l.cores.identify(ctx, p.token); err != nil {
+		if ans, err = l.cores.identify(ctx, p.token, false); err != nil {
 			return nil, false, err
 		}
 	}
 	if err = l.interest.follow(ctx, bucket); err != nil {
 		return nil, false, err
 	}
-	ans, err = l.cores.identify(ctx, p.token)
+	ans, err = l.cores.identify(ctx, p.token, true)
 	return ans, true, err
+}
+
+// maxStartWait bounds how long the cores may have a session wait: READY has to come within 15 s.
+const maxStartWait = 10 * time.Second
+
+// startWait is how long the cores want a session to wait, because the user starts many.
+func startWait(ans *pb.IdentifyAnswer, err error) time.Duration {
+	if err != nil || ans.User == nil {
+		return 0
+	}
+	return min(time.Duration(ans.WaitMs)*time.Millisecond, maxStartWait)
 }
 
 // identified ends an identify.
@@ -135,7 +150,11 @@ func (m identified) apply(l *loop) {
 		c.pending, c.phase = nil, fresh
 	}
 	if code := m.verdict(l); c.gone || code != 0 {
-		if code != 0 {
+		switch code {
+		case 0:
+		case proto.CloseAuthFailed:
+			c.badToken()
+		default:
 			c.conn.Close(code)
 		}
 		if m.held {
@@ -160,6 +179,10 @@ func (m identified) verdict(l *loop) proto.CloseCode {
 	case proto.ID(m.answer.User.User) != m.pending.user:
 		identifies.WithLabelValues("bad_token").Inc()
 		return proto.CloseAuthFailed
+	case m.answer.Limited:
+		identifies.WithLabelValues("limited").Inc()
+		limited.WithLabelValues("starts").Inc()
+		return proto.CloseRateLimited
 	case m.pending.stale:
 		identifies.WithLabelValues("stale").Inc()
 		return proto.CloseRestart

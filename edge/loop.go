@@ -30,7 +30,8 @@ type loop struct {
 	cores     *cores
 	inbox     chan message
 	ctx       context.Context // of the loop's life
-	identify  chan struct{}   // a place per IDENTIFY that a core is being asked for
+	guesses   *guesses
+	identify  chan struct{} // a place per IDENTIFY that a core is being asked for
 	now       func() time.Time
 
 	// Any goroutine.
@@ -56,7 +57,7 @@ type loop struct {
 func newLoop(s *Server, ctx context.Context) *loop {
 	return &loop{
 		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
-		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, identify: make(chan struct{}, s.cfg.Identifies),
+		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, guesses: &guesses{now: time.Now}, identify: make(chan struct{}, s.cfg.Identifies),
 		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{},
 		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{},
 	}

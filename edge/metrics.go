@@ -27,6 +27,8 @@ var (
 		Help: "Calls to the cores for guild snapshots by outcome."}, []string{"outcome"})
 	loopLag = promauto.NewHistogram(prometheus.HistogramOpts{Name: "starling_edge_loop_lag_seconds",
 		Help: "How late the apply loop comes to its tick.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)})
+	limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_limited_total",
+		Help: "What came too often, by what: frames, members (op 8), starts (of sessions), tokens (bad ones, by address)."}, []string{"what"})
 	restRequests = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_rest_total",
 		Help: "REST requests by outcome: forwarded, too_large, busy, no_answer, options, bad."}, []string{"outcome"})
 )

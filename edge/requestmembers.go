@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 const (
 	maxAsked  = 100  // user_ids of one op 8
 	chunkSize = 1000 // members of one GUILD_MEMBERS_CHUNK
+	maxNonce  = 32   // bytes
 )
 
 func (c *client) onRequestMembers(d json.RawMessage) {
@@ -28,6 +28,16 @@ func (c *client) onRequestMembers(d json.RawMessage) {
 	}
 	if len(ids) > maxAsked {
 		ids = ids[:maxAsked]
+	}
+	if len(ids) == 0 && r.Query != nil {
+		ids = nil
+	}
+	if r.Nonce != nil && len(*r.Nonce) > maxNonce {
+		r.Nonce = nil // as Discord: the answer has none
+	}
+	r.Limit = max(r.Limit, 0)
+	if r.Query != nil && *r.Query != "" && (r.Limit == 0 || r.Limit > wholeMin) {
+		r.Limit = wholeMin
 	}
 	c.loop.post(membersAsk{client: c, request: r, ids: ids})
 }
@@ -65,78 +75,69 @@ func (m membersAsk) apply(l *loop) {
 		return // no member, or GUILD_CREATE has yet to come
 	}
 	g := place.guild
-	if g.full {
+	switch {
+	case m.whole() && s.intents&proto.IntentGuildMembers == 0:
+		// Discord does not answer either: the whole list is for those who have the intent.
+	case g.full || m.ids != nil && len(m.ids) == 0:
 		l.answerMembers(s, m, g.memberRows())
-		return
-	}
-	l.task(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-		defer cancel()
-		users := make([]uint64, 0, len(m.ids)+1)
-		for _, id := range m.ids {
-			users = append(users, uint64(id))
-		}
-		users = append(users, uint64(s.user))
-		snap, err := l.cores.guild(ctx, g.id, users, allMembers)
-		if err != nil {
-			return // clients ask again
-		}
-		var d proto.Guild
-		if json.Unmarshal(snap.Body, &d) == nil {
-			l.post(membersAnswer{s, m, d.Members})
-		}
-	})
-}
-
-// membersAnswer brings the rows that a core gave.
-type membersAnswer struct {
-	session *session
-	ask     membersAsk
-	rows    []proto.Member
-}
-
-func (m membersAnswer) apply(l *loop) {
-	if place := m.session.guilds[m.ask.request.GuildID]; place != nil && place.class != nil {
-		l.answerMembers(m.session, m.ask, m.rows)
+	default:
+		l.query(s, g, m)
 	}
 }
 
-// answerMembers picks what was asked for from rows and sends it in chunks.
+// whole tells whether all members are asked for, or more than a client without the intent may have.
+func (m membersAsk) whole() bool {
+	r := m.request
+	return m.ids == nil && (r.Query == nil || *r.Query == "") && (r.Limit == 0 || r.Limit > wholeMin)
+}
+
+// answerMembers picks what was asked for from the rows of a guild that the edge holds in full.
 func (l *loop) answerMembers(s *session, m membersAsk, rows []proto.Member) {
 	r := m.request
-	members, notFound := []proto.Member{}, []proto.ID{}
+	members := []proto.Member{}
 	if m.ids != nil {
-		for _, id := range m.ids {
-			i := slices.IndexFunc(rows, func(row proto.Member) bool { return row.User != nil && row.User.ID == id })
-			if i < 0 {
-				notFound = append(notFound, id)
-			} else {
-				members = append(members, rows[i])
+		for _, row := range rows {
+			if row.User != nil && slices.Contains(m.ids, row.User.ID) {
+				members = append(members, row)
 			}
 		}
 	} else {
 		for _, row := range rows {
-			if row.User != nil && matches(row, r.Query) && (r.Limit <= 0 || len(members) < r.Limit) {
+			if row.User != nil && matches(row, r.Query) && (r.Limit == 0 || len(members) < r.Limit) {
 				members = append(members, row)
 			}
 		}
 	}
-	count := max(1, (len(members)+chunkSize-1)/chunkSize)
-	for i := range count {
-		chunk := proto.GuildMembersChunk{GuildID: r.GuildID, Members: members[min(i*chunkSize, len(members)):min((i+1)*chunkSize, len(members))],
-			ChunkIndex: i, ChunkCount: count, NotFound: notFound, Nonce: r.Nonce}
-		if r.Presences {
-			chunk.Presences = []proto.Nothing{}
-		}
-		l.give(s, ownEvent(proto.EventGuildMembersChunk, chunk))
-	}
+	d := m.answer(members)
+	d.ChunkCount = 1
+	l.give(s, ownEvent(proto.EventGuildMembersChunk, d))
 }
 
-// matches tells whether a member's name or nick begins with the query, whatever the case.
+// answer is a chunk without its number: not_found names the ids that rows do not have.
+func (m membersAsk) answer(rows []proto.Member) proto.GuildMembersChunk {
+	d := proto.GuildMembersChunk{GuildID: m.request.GuildID, Members: rows, NotFound: []proto.ID{}, Nonce: m.request.Nonce}
+	for _, id := range m.ids {
+		found := slices.ContainsFunc(rows, func(row proto.Member) bool { return row.User != nil && row.User.ID == id })
+		if !found && !slices.Contains(d.NotFound, id) {
+			d.NotFound = append(d.NotFound, id)
+		}
+	}
+	if m.request.Presences {
+		d.Presences = []proto.Nothing{}
+	}
+	return d
+}
+
+// matches tells whether one of a member's names begins with the query, whatever the case.
 func matches(m proto.Member, query *string) bool {
 	if query == nil || *query == "" {
 		return true
 	}
 	q := strings.ToLower(*query)
-	return strings.HasPrefix(strings.ToLower(m.User.Username), q) || m.Nick != nil && strings.HasPrefix(strings.ToLower(*m.Nick), q)
+	for _, name := range []*string{&m.User.Username, m.User.GlobalName, m.Nick} {
+		if name != nil && strings.HasPrefix(strings.ToLower(*name), q) {
+			return true
+		}
+	}
+	return false
 }

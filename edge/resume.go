@@ -18,7 +18,7 @@ func (c *client) onResume(d json.RawMessage) {
 	user, ok := claimedUser(token)
 	if !ok || c.loop.cores.refusals.has(hashToken(token)) {
 		resumes.WithLabelValues("bad_token").Inc()
-		c.conn.Close(proto.CloseAuthFailed)
+		c.badToken()
 		return
 	}
 	c.loop.post(resumeAsk{client: c, token: token, user: user, id: r.SessionID, seq: r.Seq})
@@ -51,7 +51,7 @@ func (m resumeAsk) apply(l *loop) {
 	l.task(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
 		defer cancel()
-		ans, err := l.cores.identify(ctx, m.token)
+		ans, err := l.cores.identify(ctx, m.token, false)
 		v := verified{ask: m, err: err}
 		if err == nil {
 			v.user, v.auth = proto.ID(ans.User.User), proto.ID(ans.AuthSession)
@@ -77,7 +77,7 @@ func (m verified) apply(l *loop) {
 	switch {
 	case errors.Is(m.err, errBadToken):
 		resumes.WithLabelValues("bad_token").Inc()
-		c.conn.Close(proto.CloseAuthFailed)
+		c.badToken()
 		return
 	case m.err != nil:
 		resumes.WithLabelValues("no_answer").Inc()

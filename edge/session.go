@@ -30,6 +30,7 @@ type session struct {
 	last     int64     // index of the last dispatch
 	ring     ring
 	dropped  bool
+	queries  int // op 8 that cores are being asked for
 }
 
 // A membership is a session's place in a guild.

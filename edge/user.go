@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"time"
+
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -9,6 +11,7 @@ import (
 type user struct {
 	sessions map[*session]struct{}
 	pending  map[*pending]struct{}
+	asked    map[proto.ID]time.Time // guilds whose whole member list was asked for, and when
 }
 
 // user returns the entry of id, making it.

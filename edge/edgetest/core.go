@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ type Core struct {
 	rest    func(*pb.RestCall) *pb.RestAnswer
 	down    bool
 	calls   map[string]int
+	start   func() (wait time.Duration, limited bool)
 }
 
 // A User can identify.
@@ -168,6 +170,28 @@ func (c *Core) OnREST(f func(*pb.RestCall) *pb.RestAnswer) {
 	c.rest = f
 }
 
+// OnStart sets what session starts are told.
+func (c *Core) OnStart(f func() (wait time.Duration, limited bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.start = f
+}
+
+// queried answers a MemberQuery. The members of a guild are in order of ids where the test made them so.
+func queried(g *proto.Guild, call *pb.GuildCall) (rows []proto.Member) {
+	q := call.Query
+	for _, m := range g.Members {
+		id := uint64(m.User.ID)
+		switch {
+		case len(call.Members) > 0 && !slices.Contains(call.Members, id), q.Prefix != "" && !strings.HasPrefix(m.User.Username, q.Prefix),
+			id <= q.After && len(call.Members) == 0 && q.Prefix == "", len(rows) == int(q.Limit):
+		default:
+			rows = append(rows, m)
+		}
+	}
+	return rows
+}
+
 // Down makes the core answer that it cannot say, or ends that.
 func (c *Core) Down(down bool) {
 	c.mu.Lock()
@@ -237,6 +261,10 @@ func (c *Core) identify(_ context.Context, body []byte) []byte {
 			ans.User.Guilds = append(ans.User.Guilds, uint64(g))
 		}
 		ans.AuthSession = uint64(u.Login)
+		if call.Start && c.start != nil {
+			wait, limited := c.start()
+			ans.WaitMs, ans.Limited = uint32(wait.Milliseconds()), limited
+		}
 	}
 	out, _ := pbuf.Marshal(ans)
 	return out
@@ -253,7 +281,9 @@ func (c *Core) guild(_ context.Context, body []byte) []byte {
 		d := *g
 		d.MemberCount = len(g.Members)
 		all := len(g.Members) <= int(call.AllMembersUpTo)
-		if !all {
+		if call.Query != nil {
+			d.Members, all = queried(g, call), false
+		} else if !all {
 			d.Members = slices.DeleteFunc(slices.Clone(d.Members), func(m proto.Member) bool { return !slices.Contains(call.Members, uint64(m.User.ID)) })
 		}
 		b, err := json.Marshal(d)

@@ -11,6 +11,8 @@ type Conn interface {
 	// any more. It reports false once the Conn is closed or closing; it closes with CloseSlow, and reports false, when more than its
 	// limit would wait.
 	Queue(shared []byte) bool
+	// Waiting is how many queued bytes the client has not yet taken.
+	Waiting() int
 	// Close sends what was queued, then a close frame, and hangs up when the client has answered it or after a short while.
 	// The first code wins.
 	Close(proto.CloseCode)

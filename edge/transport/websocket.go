@@ -63,6 +63,13 @@ func (c *webSocket) Queue(shared []byte) bool {
 	return true
 }
 
+// Waiting implements Conn.
+func (c *webSocket) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
 // Close implements Conn.
 func (c *webSocket) Close(code proto.CloseCode) {
 	c.mu.Lock()
