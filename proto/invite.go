@@ -41,3 +41,10 @@ type InviteCreate struct {
 	Temporary bool   `json:"temporary"`
 	CreatedAt Time   `json:"created_at"`
 }
+
+// InviteDelete is the d of INVITE_DELETE.
+type InviteDelete struct {
+	Code      string `json:"code"`
+	ChannelID ID     `json:"channel_id"`
+	GuildID   ID     `json:"guild_id"`
+}

@@ -58,6 +58,9 @@ func channelCreate(t *turn) error {
 	ev := t.emitChannel(proto.EventChannelCreate, ch, func() {
 		a.g.channels[ch.ID] = &channel{Channel: ch, lastKnown: true}
 	})
+	if err := t.audit(a.g, proto.AuditChannelCreate, ch.ID, changes(nil, ch, auditedChannel...), nil); err != nil {
+		return err
+	}
 	return t.answered(ev, 201)
 }
 
@@ -85,7 +88,12 @@ func channelEdit(t *turn) error {
 			return err
 		}
 	}
-	return t.answered(t.updateChannel(old, ch), 200)
+	was := old.Channel
+	ev := t.updateChannel(old, ch)
+	if err := t.auditChannel(a.g, was, ch); err != nil {
+		return err
+	}
+	return t.answered(ev, 200)
 }
 
 func channelDelete(t *turn) error {
@@ -111,6 +119,9 @@ func channelDelete(t *turn) error {
 			a.g.info.SystemChannelID = nil
 		}
 	})
+	if err := t.audit(a.g, proto.AuditChannelDelete, ch.ID, changes(ch.Channel, nil, auditedChannel...), nil); err != nil {
+		return err
+	}
 	return t.answered(ev, 200)
 }
 

@@ -58,6 +58,9 @@ func (b *bucket) check(ctx context.Context) error {
 		return errors.Join(err, fmt.Errorf("bucket %d: directory at %+v, should be at %+v", b.n, at, b.dirAt))
 	}
 	for id, g := range b.state.guilds {
+		if g.gone {
+			continue
+		}
 		info, err := b.o.cfg.Directory.Guild(ctx, id)
 		if errors.Is(err, core.ErrNotFound) {
 			return fmt.Errorf("guild %d: in memory but not in the directory", id)

@@ -107,7 +107,7 @@ func (b *bucket) execute(ctx context.Context, g *group, c *call, now time.Time) 
 		g.give(c, errorResult(proto.ErrUnavailable))
 		return
 	}
-	if !b.synced() && (h.structure || !b.state.loaded(proto.ID(c.cmd.Guild))) {
+	if !b.synced() && (h.structure || !b.state.loaded(proto.ID(c.cmd.Guild), proto.ID(c.cmd.Channel))) {
 		b.hold(c)
 		return
 	}

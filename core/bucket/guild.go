@@ -8,8 +8,6 @@ import (
 	"github.com/starling-chat/starling/proto/pb"
 )
 
-const maxIcon = 64 << 10 // bytes of an icon's text
-
 // guildCreate gives birth to a guild: the everyone role, a text channel, and its owner as the first member.
 func guildCreate(t *turn) error {
 	var body core.GuildCreate
@@ -23,8 +21,9 @@ func guildCreate(t *turn) error {
 	if err != nil {
 		return err
 	}
-	if body.Icon != nil && len(*body.Icon) > maxIcon {
-		return proto.InvalidForm("icon", "BASE_TYPE_MAX_LENGTH", "Too long.")
+	icon, err := image("icon", body.Icon)
+	if err != nil {
+		return err
 	}
 	owner, err := t.user(t.actor())
 	if err != nil {
@@ -39,7 +38,7 @@ func guildCreate(t *turn) error {
 		return err
 	}
 	info := proto.NewGuild(id, name, owner.ID)
-	info.Icon = body.Icon
+	info.Icon = icon
 	info.SystemChannelID = &general
 	info.Roles = []proto.Role{{ID: id, Name: "@everyone", Permissions: proto.PermDefault}}
 	info.Channels = []proto.Channel{{ID: general, Type: proto.ChannelText, GuildID: id, Name: "general", Overwrites: []proto.Overwrite{}}}

@@ -57,6 +57,9 @@ func inviteCreate(t *turn) error {
 		MaxAge: age, Temporary: body.Temporary, CreatedAt: proto.Time(t.now)}
 	ev := t.emit(&pb.Event{Type: proto.EventInviteCreate, Guild: uint64(a.g.info.ID), Channel: uint64(ch.ID), Id: uint64(ch.ID),
 		Required: uint64(proto.PermManageChannels)}, made, func() { t.b.state.invites[made.Code] = a.g.invite(made) })
+	if err := t.audit(a.g, proto.AuditInviteCreate, 0, changes(nil, auditableInvite(a.g.invite(made)), auditedInvite...), nil); err != nil {
+		return err
+	}
 	return t.answered(ev, 200)
 }
 
@@ -91,6 +94,9 @@ func memberJoin(t *turn) error {
 	if user.Bot {
 		return errBotInvite
 	}
+	if err := t.notBanned(g, user.ID); err != nil {
+		return err
+	}
 	t.addMember(g, user)
 	inv.Uses++
 	used := t.emit(&pb.Event{Type: proto.EventInternalInviteUsed, Guild: uint64(g.info.ID), Channel: uint64(inv.Channel.ID),
@@ -98,11 +104,50 @@ func memberJoin(t *turn) error {
 	return t.answered(used, 200)
 }
 
+// inviteDelete revokes an invite.
+func inviteDelete(t *turn) error {
+	var body core.InviteRef
+	if err := t.body(&body); err != nil {
+		return err
+	}
+	a, err := t.access()
+	if err != nil {
+		return err
+	}
+	inv, err := t.invite(body.Code)
+	if errors.Is(err, core.ErrNotFound) || err == nil && inv.Guild.ID != a.g.info.ID {
+		return proto.ErrUnknownInvite
+	}
+	if err != nil {
+		return err
+	}
+	ch := a.g.channels[inv.Channel.ID]
+	if !a.base.Has(proto.PermManageGuild) && (ch == nil || !a.in(ch).Has(proto.PermManageChannels)) {
+		return proto.ErrMissingPermission
+	}
+	t.emit(&pb.Event{Type: proto.EventInviteDelete, Guild: uint64(a.g.info.ID), Channel: uint64(inv.Channel.ID), Id: uint64(inv.Channel.ID),
+		Required: uint64(proto.PermManageChannels)}, proto.InviteDelete{Code: inv.Code, ChannelID: inv.Channel.ID, GuildID: a.g.info.ID},
+		func() { t.b.state.inviteGone[inv.Code] = true })
+	if err := t.audit(a.g, proto.AuditInviteDelete, 0, changes(auditableInvite(inv), nil, auditedInvite...), nil); err != nil {
+		return err
+	}
+	return t.answered(t.emitAnswer(a.g, inv), 200)
+}
+
+// auditableInvite is an invite as the audit log shows it.
+func auditableInvite(i proto.Invite) any {
+	return struct {
+		proto.Invite
+		ChannelID proto.ID `json:"channel_id"`
+		InviterID proto.ID `json:"inviter_id"`
+	}{i, i.Channel.ID, i.Inviter.ID}
+}
+
 var errBotInvite = &proto.Error{Status: 403, Code: 20001, Message: "Bots cannot use this endpoint"}
 
 // invite gives a live invite with the uses that are still pending; core.ErrNotFound.
 func (t *turn) invite(code string) (proto.Invite, error) {
-	if !isCode(code) {
+	if !isCode(code) || t.b.state.inviteGone[code] {
 		return proto.Invite{}, core.ErrNotFound
 	}
 	inv, ok := t.b.state.invites[code]

@@ -2,13 +2,17 @@ package bucket
 
 import (
 	"slices"
+	"time"
 
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 )
 
-const maxNick = 32 // characters
+const (
+	maxNick    = 32 // characters
+	maxTimeOut = 28 * 24 * time.Hour
+)
 
 // memberAdd makes a bot a member; people join by invite.
 func memberAdd(t *turn) error {
@@ -33,7 +37,14 @@ func memberAdd(t *turn) error {
 	if !bot.Bot {
 		return proto.ErrMissingPermission
 	}
-	return t.answered(t.addMember(a.g, bot), 201)
+	if err := t.notBanned(a.g, bot.ID); err != nil {
+		return err
+	}
+	ev := t.addMember(a.g, bot)
+	if err := t.audit(a.g, proto.AuditBotAdd, bot.ID, nil, nil); err != nil {
+		return err
+	}
+	return t.answered(ev, 201)
 }
 
 func memberRemove(t *turn) error {
@@ -55,13 +66,22 @@ func memberRemove(t *turn) error {
 	} else if a.owner() {
 		return proto.ErrMissingPermission // a guild is never without its owner
 	}
-	g, user := a.g, *m.User
-	ev := t.emit(&pb.Event{Type: proto.EventGuildMemberRemove, Guild: uint64(g.info.ID), Id: uint64(user.ID)},
+	ev := t.removeMember(a.g, *m.User)
+	if t.target() != a.user() {
+		if err := t.audit(a.g, proto.AuditMemberKick, m.User.ID, nil, nil); err != nil {
+			return err
+		}
+	}
+	return t.answered(ev, 204)
+}
+
+// removeMember emits GUILD_MEMBER_REMOVE.
+func (t *turn) removeMember(g *guild, user proto.User) *pb.Event {
+	return t.emit(&pb.Event{Type: proto.EventGuildMemberRemove, Guild: uint64(g.info.ID), Id: uint64(user.ID)},
 		proto.GuildMemberRemove{GuildID: g.info.ID, User: user}, func() {
 			g.members.put(user.ID, nil)
 			g.info.MemberCount--
 		})
-	return t.answered(ev, 204)
 }
 
 func memberEdit(t *turn) error {
@@ -98,7 +118,16 @@ func memberEdit(t *turn) error {
 			return err
 		}
 	}
-	return t.answered(t.updateMember(a.g, next), 200)
+	if body.CommunicationDisabledUntil.Set {
+		if err := t.timeOut(a, m, &next, body.CommunicationDisabledUntil.Value); err != nil {
+			return err
+		}
+	}
+	ev, err := t.changeMember(a.g, *m, next)
+	if err != nil {
+		return err
+	}
+	return t.answered(ev, 200)
 }
 
 func memberRoleAdd(t *turn) error {
@@ -133,7 +162,49 @@ func memberRole(t *turn, change func(roles []proto.ID, id proto.ID) []proto.ID) 
 	if len(next.Roles) == len(m.Roles) {
 		return t.just(204, nil) // it was so already
 	}
-	return t.answered(t.updateMember(a.g, next), 204)
+	ev, err := t.changeMember(a.g, *m, next)
+	if err != nil {
+		return err
+	}
+	return t.answered(ev, 204)
+}
+
+// changeMember emits GUILD_MEMBER_UPDATE and notes in the audit log what it changes.
+func (t *turn) changeMember(g *guild, was, is proto.Member) (*pb.Event, error) {
+	ev := t.updateMember(g, is)
+	if diff := changes(was, is, auditedMember...); diff != nil {
+		if err := t.audit(g, proto.AuditMemberUpdate, is.User.ID, diff, nil); err != nil {
+			return nil, err
+		}
+	}
+	if diff := g.roleChanges(was.Roles, is.Roles); diff != nil {
+		if err := t.audit(g, proto.AuditMemberRoleUpdate, is.User.ID, diff, nil); err != nil {
+			return nil, err
+		}
+	}
+	return ev, nil
+}
+
+// timeOut takes a member's voice until a time, or gives it back.
+func (t *turn) timeOut(a *access, m, next *proto.Member, until *proto.Time) error {
+	if err := a.need(proto.PermModerateMembers); err != nil {
+		return err
+	}
+	if err := a.aboveMember(m.User.ID, m); err != nil {
+		return err
+	}
+	next.CommunicationDisabledUntil = nil
+	if until == nil || !t.now.Before(time.Time(*until)) {
+		return nil
+	}
+	if a.g.permissions(m.User.ID, m).Has(proto.PermAdministrator) {
+		return proto.ErrMissingPermission
+	}
+	if time.Time(*until).Sub(t.now) > maxTimeOut {
+		return proto.InvalidForm("communication_disabled_until", "BASE_TYPE_MAX", "Must be within 28 days.")
+	}
+	next.CommunicationDisabledUntil = new(*until)
+	return nil
 }
 
 // other gives the member that the command is about.

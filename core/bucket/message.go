@@ -27,7 +27,7 @@ func messageCreate(t *turn) error {
 	if err != nil {
 		return err
 	}
-	if ch.Type != proto.ChannelText {
+	if !ch.forMessages() {
 		return proto.ErrNonTextChannel
 	}
 	if !p.Has(proto.PermSendMessages) {
@@ -48,10 +48,9 @@ func messageCreate(t *turn) error {
 			return nil
 		}
 	}
-	msg := proto.Message{ChannelID: ch.ID, GuildID: &a.g.info.ID, Author: *a.member.User, Content: body.Content, TTS: body.TTS,
+	msg := proto.Message{ChannelID: ch.ID, Author: *a.member.User, Content: body.Content, TTS: body.TTS,
 		Attachments: []proto.Nothing{}, Embeds: []proto.Nothing{}, Components: []proto.Nothing{}, Flags: body.Flags & messageFlags, Nonce: raw}
-	partial := a.member.Partial()
-	msg.Member = &partial
+	a.locate(&msg)
 	mentions, err := t.mention(a, p, &msg)
 	if err != nil {
 		return err
@@ -60,6 +59,7 @@ func messageCreate(t *turn) error {
 		return err
 	}
 	msg.Timestamp = proto.Time(msg.ID.Time()) // clients compute it from the id as well
+	t.showAll(msg.ID)
 	ev := t.emitMessage(proto.EventMessageCreate, &msg, mentions, func() {
 		ch.last, ch.lastKnown = msg.ID, true
 	})
@@ -89,11 +89,7 @@ func messageEdit(t *turn) error {
 		return t.just(200, restMessage(*msg))
 	}
 	mentions := mentionIDs(msg)
-	msg.GuildID = &a.g.info.ID
-	if msg.Author.ID == a.user() {
-		partial := a.member.Partial()
-		msg.Member = &partial
-	}
+	a.locate(msg)
 	if body.Flags != nil {
 		msg.Flags = msg.Flags&^messageFlags | *body.Flags&messageFlags
 	}
@@ -131,9 +127,30 @@ func messageDelete(t *turn) error {
 	return t.answered(ev, 204)
 }
 
+// locate says where a message is: in which guild, and as which member its author wrote it if that is the actor. Direct channels have neither.
+func (a *access) locate(msg *proto.Message) {
+	if a.g.info.ID == 0 {
+		return
+	}
+	msg.GuildID = &a.g.info.ID
+	if msg.Author.ID == a.user() {
+		partial := a.member.Partial()
+		msg.Member = &partial
+	}
+}
+
+// forMessages tells a channel that messages can be in.
+func (ch *channel) forMessages() bool {
+	return ch.Type == proto.ChannelText || ch.Type == proto.ChannelDM
+}
+
 // emitMessage emits a whole message, with and without its content.
 func (t *turn) emitMessage(kind string, msg *proto.Message, mentions []uint64, effect func()) *pb.Event {
-	ev := &pb.Event{Type: kind, Guild: uint64(*msg.GuildID), Channel: uint64(msg.ChannelID), Id: uint64(msg.ID),
+	var guild uint64
+	if msg.GuildID != nil {
+		guild = uint64(*msg.GuildID)
+	}
+	ev := &pb.Event{Type: kind, Guild: guild, Channel: uint64(msg.ChannelID), Id: uint64(msg.ID),
 		Mentions: mentions, Required: uint64(proto.PermViewChannel)}
 	if msg.Content != "" {
 		bare := *msg

@@ -38,7 +38,8 @@ type outbox struct {
 func owesEffects(events []*pb.Event) bool {
 	return slices.ContainsFunc(events, func(ev *pb.Event) bool {
 		switch ev.Type {
-		case proto.EventInternalGuildBorn, proto.EventGuildMemberAdd, proto.EventGuildMemberRemove, proto.EventGuildDelete:
+		case proto.EventInternalGuildBorn, proto.EventGuildMemberAdd, proto.EventGuildMemberRemove, proto.EventGuildDelete,
+			proto.EventUserUpdate, proto.EventInternalGuildJoined, proto.EventInternalDirectShown, proto.EventInternalDirectHidden:
 			return true
 		}
 		return false

@@ -31,7 +31,7 @@ func overwritePut(t *turn) error {
 	if changed.Overwrites, err = t.checkOverwrites(a, p, ch.Overwrites, list); err != nil {
 		return err
 	}
-	return t.answered(t.updateChannel(ch, changed), 204)
+	return t.overwritten(a.g, ch, changed)
 }
 
 func overwriteDelete(t *turn) error {
@@ -50,7 +50,17 @@ func overwriteDelete(t *turn) error {
 	if changed.Overwrites, err = t.checkOverwrites(a, p, ch.Overwrites, list); err != nil {
 		return err
 	}
-	return t.answered(t.updateChannel(ch, changed), 204)
+	return t.overwritten(a.g, ch, changed)
+}
+
+// overwritten answers a change of a channel's overwrites.
+func (t *turn) overwritten(g *guild, ch *channel, changed proto.Channel) error {
+	was := ch.Overwrites
+	ev := t.updateChannel(ch, changed)
+	if err := t.auditOverwrites(g, ch.ID, was, changed.Overwrites); err != nil {
+		return err
+	}
+	return t.answered(ev, 204)
 }
 
 // checkOverwrites checks a channel's next list of overwrites against its present one, for an actor with the permissions have: targets

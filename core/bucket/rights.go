@@ -1,6 +1,8 @@
 package bucket
 
 import (
+	"time"
+
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -9,7 +11,11 @@ type access struct {
 	g      *guild
 	member *proto.Member
 	base   proto.Permissions // in the guild as a whole
+	most   proto.Permissions // that the actor has anywhere at present
 }
+
+// timedOut is what is left to a member whose communication is disabled, owner and administrators aside (Discord: Timed Out Members).
+const timedOut = proto.PermViewChannel | proto.PermReadMessageHistory
 
 // guild gives the command's guild if this bucket is its home.
 func (t *turn) guild() (*guild, error) {
@@ -22,6 +28,12 @@ func (t *turn) guild() (*guild, error) {
 
 // access checks that the actor is a member.
 func (t *turn) access() (*access, error) {
+	if t.cmd.Guild == 0 && t.cmd.Channel != 0 {
+		if _, err := t.directChannel(); err != nil {
+			return nil, err
+		}
+		return nil, proto.ErrDirectChannel
+	}
 	g, err := t.guild()
 	if err != nil {
 		return nil, err
@@ -33,11 +45,19 @@ func (t *turn) access() (*access, error) {
 	if m == nil {
 		return nil, proto.ErrMissingAccess
 	}
-	return &access{g: g, member: m, base: g.permissions(t.actor(), m)}, nil
+	a := &access{g: g, member: m, base: g.permissions(t.actor(), m), most: proto.PermAll}
+	if until := m.CommunicationDisabledUntil; until != nil && t.now.Before(time.Time(*until)) && !a.base.Has(proto.PermAdministrator) {
+		a.most = timedOut
+		a.base &= timedOut
+	}
+	return a, nil
 }
 
 // accessTo checks that the actor may see the command's channel, and tells what else there.
 func (t *turn) accessTo() (*access, *channel, proto.Permissions, error) {
+	if t.cmd.Guild == 0 {
+		return t.accessToDirect()
+	}
 	a, err := t.access()
 	if err != nil {
 		return nil, nil, 0, err
@@ -60,7 +80,7 @@ func (g *guild) permissions(user proto.ID, m *proto.Member) proto.Permissions {
 
 // in tells what the actor may do in a channel.
 func (a *access) in(ch *channel) proto.Permissions {
-	return proto.ChannelPermissions(a.g.info.ID, a.base, a.user(), a.member.Roles, ch.Overwrites)
+	return proto.ChannelPermissions(a.g.info.ID, a.base, a.user(), a.member.Roles, ch.Overwrites) & a.most
 }
 
 func (a *access) user() proto.ID { return a.member.User.ID }

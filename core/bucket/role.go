@@ -36,7 +36,11 @@ func roleCreate(t *turn) error {
 	if r.ID, err = t.newID(); err != nil {
 		return err
 	}
-	return t.answered(t.emitRole(proto.EventGuildRoleCreate, a.g, r), 200)
+	ev := t.emitRole(proto.EventGuildRoleCreate, a.g, r)
+	if err := t.audit(a.g, proto.AuditRoleCreate, r.ID, changes(nil, r, auditedRole...), nil); err != nil {
+		return err
+	}
+	return t.answered(ev, 200)
 }
 
 func roleEdit(t *turn) error {
@@ -54,7 +58,14 @@ func roleEdit(t *turn) error {
 	if err := a.editRole(&r, body, r.Permissions); err != nil {
 		return err
 	}
-	return t.answered(t.emitRole(proto.EventGuildRoleUpdate, a.g, r), 200)
+	was := a.g.roles[r.ID]
+	ev := t.emitRole(proto.EventGuildRoleUpdate, a.g, r)
+	if diff := changes(was, r, auditedRole...); diff != nil {
+		if err := t.audit(a.g, proto.AuditRoleUpdate, r.ID, diff, nil); err != nil {
+			return err
+		}
+	}
+	return t.answered(ev, 200)
 }
 
 // roleDelete emits one event: stores, edges and this state each take the role from members and overwrites themselves.
@@ -68,6 +79,9 @@ func roleDelete(t *turn) error {
 	}
 	ev := t.emit(&pb.Event{Type: proto.EventGuildRoleDelete, Guild: uint64(a.g.info.ID), Id: uint64(r.ID)},
 		proto.GuildRoleDelete{GuildID: a.g.info.ID, RoleID: r.ID}, func() { a.g.dropRole(r.ID) })
+	if err := t.audit(a.g, proto.AuditRoleDelete, r.ID, changes(r, nil, auditedRole...), nil); err != nil {
+		return err
+	}
 	return t.answered(ev, 204)
 }
 

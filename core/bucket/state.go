@@ -26,12 +26,17 @@ type state struct {
 	// Invites made or used by entries that the directory may not hold yet.
 	invites    map[string]proto.Invite
 	inviteUses map[string]int
+	inviteGone map[string]bool         // revoked
+	bans       map[banKey]bool         // false: lifted
+	users      map[proto.ID]proto.User // profiles that the directory may not hold yet
+	directs    map[proto.ID]*direct
 	touched    map[*guild]struct{} // whose member caches may have grown since the directory last held everything
 }
 
 func newState(d core.Directory, h core.History) *state {
 	return &state{directory: d, history: h, guilds: map[proto.ID]*guild{}, invites: map[string]proto.Invite{}, inviteUses: map[string]int{},
-		touched: map[*guild]struct{}{}}
+		inviteGone: map[string]bool{}, bans: map[banKey]bool{},
+		users: map[proto.ID]proto.User{}, directs: map[proto.ID]*direct{}, touched: map[*guild]struct{}{}}
 }
 
 // A guild in memory. Roles and channels are complete; members are those asked for.
@@ -41,6 +46,7 @@ type guild struct {
 	channels map[proto.ID]*channel
 	members  members
 	used     time.Time
+	gone     bool // deleted; forgotten once the directory knows
 }
 
 // A channel in memory.
@@ -50,8 +56,13 @@ type channel struct {
 	lastKnown bool
 }
 
-// loaded tells whether a guild can be worked on without the directory; that a guild does not exist cannot.
-func (s *state) loaded(id proto.ID) bool { return s.guilds[id] != nil }
+// loaded tells whether a guild, or a direct channel, can be worked on without the directory; that it does not exist cannot.
+func (s *state) loaded(guild, channel proto.ID) bool {
+	if guild == 0 {
+		return s.directs[channel] != nil
+	}
+	return s.guilds[guild] != nil
+}
 
 // guild gives a guild, loading it if need be; ErrUnknownGuild.
 func (s *state) guild(ctx context.Context, id proto.ID, now time.Time) (*guild, error) {
@@ -68,6 +79,9 @@ func (s *state) guild(ctx context.Context, id proto.ID, now time.Time) (*guild, 
 		}
 		g = newGuild(info)
 		s.guilds[id] = g
+	}
+	if g.gone {
+		return nil, proto.ErrUnknownGuild
 	}
 	g.used = now
 	s.touched[g] = struct{}{}
@@ -89,7 +103,7 @@ func newGuild(info proto.Guild) *guild {
 
 // member gives a member of g, nil if the user is none.
 func (s *state) member(ctx context.Context, g *guild, user proto.ID) (*proto.Member, error) {
-	if m, ok := g.members.get(user); ok {
+	if m, ok := g.members.get(user); ok || g.info.ID == 0 { // a direct channel's two are known
 		return m, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -110,7 +124,13 @@ func (s *state) member(ctx context.Context, g *guild, user proto.ID) (*proto.Mem
 func (s *state) settled() {
 	clear(s.invites)
 	clear(s.inviteUses)
+	clear(s.users)
+	clear(s.inviteGone)
+	clear(s.bans)
 	for g := range s.touched {
+		if g.gone {
+			delete(s.guilds, g.info.ID)
+		}
 		g.members.trim()
 	}
 	clear(s.touched)
@@ -119,6 +139,7 @@ func (s *state) settled() {
 // evict drops idle guilds; only while settled.
 func (s *state) evict(now time.Time) {
 	maps.DeleteFunc(s.guilds, func(_ proto.ID, g *guild) bool { return now.Sub(g.used) > guildIdle })
+	maps.DeleteFunc(s.directs, func(_ proto.ID, d *direct) bool { return now.Sub(d.g.used) > guildIdle })
 }
 
 // sortedRoles are all roles, lowest first, as clients list them.

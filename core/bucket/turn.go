@@ -38,17 +38,30 @@ func init() { // not a literal: handlers reach countCommand, which reads the tab
 		core.KindGuildJoined: structural(guildJoined),
 		core.KindGuildLeft:   structural(guildLeft),
 
+		core.KindUserEdit:     structural(userEdit),
+		core.KindMemberUser:   structural(memberUser),
+		core.KindRelationPut:  structural(relationPut),
+		core.KindRelationDrop: structural(relationDrop),
+		core.KindDirectOpen:   structural(directOpen),
+		core.KindDirectClose:  structural(directClose),
+		core.KindDirectOpened: structural(directOpened),
+		core.KindDirectClosed: structural(directClosed),
+
 		core.KindGuildCreate: structural(guildCreate),
+		core.KindGuildEdit:   structural(guildEdit),
+		core.KindGuildDelete: structural(guildDelete),
 
 		core.KindChannelCreate:   structural(channelCreate),
 		core.KindChannelEdit:     structural(channelEdit),
 		core.KindChannelDelete:   structural(channelDelete),
+		core.KindChannelsMove:    structural(channelsMove),
 		core.KindOverwritePut:    structural(overwritePut),
 		core.KindOverwriteDelete: structural(overwriteDelete),
 
 		core.KindRoleCreate: structural(roleCreate),
 		core.KindRoleEdit:   structural(roleEdit),
 		core.KindRoleDelete: structural(roleDelete),
+		core.KindRolesMove:  structural(rolesMove),
 
 		core.KindMemberAdd:      structural(memberAdd),
 		core.KindMemberJoin:     structural(memberJoin),
@@ -57,7 +70,13 @@ func init() { // not a literal: handlers reach countCommand, which reads the tab
 		core.KindMemberRoleAdd:  structural(memberRoleAdd),
 		core.KindMemberRoleDrop: structural(memberRoleDrop),
 
+		core.KindBanPut:       structural(banPut),
+		core.KindBanDelete:    structural(banDelete),
+		core.KindBanBulk:      structural(banBulk),
+		core.KindMembersPrune: structural(membersPrune),
+
 		core.KindInviteCreate: structural(inviteCreate),
+		core.KindInviteDelete: structural(inviteDelete),
 
 		core.KindMessageCreate: messaging(messageCreate),
 		core.KindMessageEdit:   messaging(messageEdit),
@@ -75,6 +94,7 @@ type turn struct {
 	cmd *pb.Command
 	now time.Time
 
+	direct  *direct // once the command is known to be about one
 	events  []*pb.Event
 	effects []func()
 	answer  *pb.Event  // event that the answer is made from
@@ -119,6 +139,9 @@ func (t *turn) emit(ev *pb.Event, v any, effect func()) *pb.Event {
 	}
 	if ev.Author == 0 {
 		ev.Author = t.cmd.Actor
+	}
+	if t.direct != nil { // its users have all rights there, and see all content
+		ev.Recipients, ev.Required, ev.BodyNoContent = t.direct.recipients(), 0, nil
 	}
 	t.events = append(t.events, ev)
 	if effect != nil {

@@ -14,15 +14,19 @@ func typing(t *turn) error {
 	if err != nil {
 		return err
 	}
-	if ch.Type != proto.ChannelText {
+	if !ch.forMessages() {
 		return proto.ErrNonTextChannel
 	}
 	if !p.Has(proto.PermSendMessages) {
 		return proto.ErrMissingPermission
 	}
 	ev := &pb.Event{Type: proto.EventTypingStart, Guild: uint64(a.g.info.ID), Channel: uint64(ch.ID), Id: uint64(a.user()),
-		Author: uint64(a.user()), Required: uint64(proto.PermViewChannel),
-		Body: encode(proto.TypingStart{ChannelID: ch.ID, GuildID: a.g.info.ID, UserID: a.user(), Timestamp: t.now.Unix(), Member: a.member})}
+		Author: uint64(a.user()), Required: uint64(proto.PermViewChannel)}
+	told := proto.TypingStart{ChannelID: ch.ID, GuildID: a.g.info.ID, UserID: a.user(), Timestamp: t.now.Unix(), Member: a.member}
+	if t.direct != nil {
+		told.Member, ev.Recipients, ev.Required = nil, t.direct.recipients(), 0
+	}
+	ev.Body = encode(told)
 	b, err := protobuf.Marshal(ev)
 	if err != nil {
 		return err

@@ -34,6 +34,8 @@ type world struct {
 	dir  *faulty
 	hist *slowHistory
 	bus  *relay.Bus // of the one who asks
+
+	ahead time.Duration // of the clock of owners that start from now on
 }
 
 func newWorld(t testing.TB) *world {
@@ -73,7 +75,9 @@ func (w *world) own(name string) *owned {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o := New(Config{Name: name, Region: relaytest.Region, Log: log, Bus: bus, Directory: w.dir, History: w.hist})
+	ahead := w.ahead
+	o := New(Config{Name: name, Region: relaytest.Region, Log: log, Bus: bus, Directory: w.dir, History: w.hist,
+		Now: func() time.Time { return time.Now().Add(ahead) }})
 	done := make(chan error, 1)
 	go func() { done <- o.Run(ctx) }()
 	var once sync.Once
