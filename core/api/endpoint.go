@@ -94,24 +94,28 @@ func (s *Server) public(name string, l Limit, e endpoint) http.HandlerFunc {
 	})
 }
 
-// private routes need a token; they are limited per user and major id, and all together per user.
+// private routes need a token; they are limited per user and major id, all together per user, and before the token is looked at per address.
 func (s *Server) private(name, major string, l Limit, e endpoint) http.HandlerFunc {
 	return s.measured(name, func(c *call) (err error) {
+		if err := s.takeAddress(c); err != nil {
+			return err
+		}
 		if c.who, err = s.who.check(c.ctx(), c.Header.Get("Authorization")); err != nil {
 			if errors.Is(err, auth.ErrBadToken) {
+				s.countInvalid(c)
 				return proto.ErrUnauthorized
 			}
 			return fmt.Errorf("token: %w (%w)", proto.ErrUnavailable, err) // never 401: clients would throw the token away
+		}
+		user := c.who.User.String()
+		if err := s.takeGlobal(c, user); err != nil {
+			return err
 		}
 		var majorID proto.ID
 		if major != noMajor {
 			if majorID, err = c.pathID(major); err != nil {
 				return err
 			}
-		}
-		user := c.who.User.String()
-		if err := s.takeGlobal(c, user); err != nil {
-			return err
 		}
 		if err := s.take(c, name, majorID.String(), user, l); err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 )
 
 var limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_api_limited_total",
-	Help: "REST calls answered with 429, by scope."}, []string{"scope"})
+	Help: "What was limited, by scope: user (one route), global, address, invalid (401 of an address), session_total, session_concurrency, session_delayed."}, []string{"scope"})
 
 // take counts a call against its route's limit and writes the headers of wire-compat 1.5, on 2xx as on 429.
 func (s *Server) take(c *call, route, major, caller string, l Limit) error {
@@ -38,9 +38,14 @@ func (s *Server) takeGlobal(c *call, user string) error {
 	if err != nil || v.Allowed || c.repeat {
 		return nil // an error shows at take
 	}
-	limited.WithLabelValues("global").Inc()
+	return s.refuse(c, "global", limitGlobal, v)
+}
+
+// refuse answers a call beyond a limit over all routes.
+func (s *Server) refuse(c *call, what string, l Limit, v Verdict) error {
+	limited.WithLabelValues(what).Inc()
 	h := c.w.Header()
-	s.limitHeaders(h, "global", limitGlobal, v)
+	s.limitHeaders(h, what, l, v)
 	h.Set("X-RateLimit-Scope", "global")
 	h.Set("X-RateLimit-Global", "true")
 	return tooMany(v, true)
