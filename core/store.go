@@ -101,6 +101,7 @@ type Directory interface {
 
 	Moderation
 	Logins
+	Listing
 	Close() error
 }
 

@@ -39,6 +39,7 @@ func Directory(t *testing.T, open func(t *testing.T, place string) core.Director
 		{"Reserve", testReserve},
 		{"ReserveRace", testReserveRace},
 		{"Login", testLogin},
+		{"Listing", testListing},
 		{"RotateRace", testRotateRace},
 		{"Buckets", testBucketsAtOnce},
 		{"Chaos", testDirectoryChaos},
