@@ -70,6 +70,7 @@ type SessionGone struct {
 // the link as their body.
 type GuildLink struct {
 	Sequence uint64 `json:"sequence"`
+	Profile  uint64 `json:"profile,omitempty"` // of a join: ProfilePrint of the user as the guild knows it
 	Epoch    uint64 `json:"epoch,omitempty"`
 	Counter  uint64 `json:"counter,omitempty"`
 	Index    int    `json:"index,omitempty"`
@@ -171,12 +172,17 @@ type MessageCreate struct {
 	Nonce        json.RawMessage `json:"nonce,omitempty"` // string to 25 characters, or integer
 	EnforceNonce bool            `json:"enforce_nonce,omitempty"`
 	Flags        int             `json:"flags,omitempty"`
+
+	Reference       *MessageReference `json:"message_reference,omitempty"`
+	AllowedMentions *AllowedMentions  `json:"allowed_mentions,omitempty"`
 }
 
 // MessageEdit is the body of PATCH /channels/{id}/messages/{id}.
 type MessageEdit struct {
 	Content *string `json:"content,omitempty"`
 	Flags   *int    `json:"flags,omitempty"`
+
+	AllowedMentions *AllowedMentions `json:"allowed_mentions,omitempty"`
 }
 
 // SnapshotGuild says which members a guild snapshot should hold.

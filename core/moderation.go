@@ -20,6 +20,8 @@ const (
 	KindBanBulk      = "ban.bulk"      // guild; body BanBulk; needs BAN_MEMBERS and MANAGE_GUILD → 200 proto.BulkBan
 	KindMembersPrune = "members.prune" // guild; body MembersPrune; needs KICK_MEMBERS and MANAGE_GUILD → 200 Pruned
 
+	KindMessagesPurge = "messages.purge" // guild, channel; body MessagesPurge; needs BAN_MEMBERS; a part of a ban → 204
+
 	KindInviteDelete = "invite.delete" // guild; body InviteRef; needs MANAGE_GUILD, or MANAGE_CHANNELS in its channel → 200 proto.Invite
 )
 
@@ -71,6 +73,12 @@ type RolePlace struct {
 // BanBulk is the body of POST /guilds/{id}/bulk-ban, as far as the owner of the bucket needs it.
 type BanBulk struct {
 	Users []proto.ID `json:"user_ids"` // at most 200
+}
+
+// MessagesPurge deletes messages of banned users in one channel; those of others stay.
+type MessagesPurge struct {
+	Users    []proto.ID `json:"users"`
+	Messages []proto.ID `json:"messages"` // at most 100
 }
 
 // MembersPrune is the body of POST /guilds/{id}/prune.

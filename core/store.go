@@ -41,10 +41,14 @@ func (c Checkpoint) Reach(a Applied) Checkpoint {
 		LastID: max(c.LastID, proto.ID(a.Entry.LastId))}
 }
 
-// Structural tells whether a Directory has to apply events of a type; the others are of messages and typing. A type that this version does
-// not know counts as structural: passing it over in silence would lose what it changes.
+// Structural tells whether a Directory has to apply events of a type; the others are of messages, what is done with them, and typing. A type
+// that this version does not know counts as structural: passing it over in silence would lose what it changes.
 func Structural(eventType string) bool {
-	return !strings.HasPrefix(eventType, "MESSAGE_") && eventType != proto.EventTypingStart
+	switch eventType {
+	case proto.EventTypingStart, proto.EventChannelPinsUpdate, proto.EventInternalReactions, proto.EventInternalPins:
+		return false
+	}
+	return !strings.HasPrefix(eventType, "MESSAGE_")
 }
 
 // An Applied entry is one that the log has accepted, with its sequence.
@@ -77,7 +81,7 @@ type Directory interface {
 	Members(ctx context.Context, guild, after proto.ID, limit int) ([]proto.Member, error)
 	// GuildsOf lists the guilds of a user by the user's own bucket, in order of ids.
 	GuildsOf(ctx context.Context, user proto.ID) ([]proto.ID, error)
-	// ChannelGuild tells the guild of a channel; ErrNotFound.
+	// ChannelGuild tells the guild of a channel, 0 for a direct channel; ErrNotFound.
 	ChannelGuild(ctx context.Context, channel proto.ID) (proto.ID, error)
 	// Invite by code; ErrNotFound, also when it ran out (age or uses).
 	Invite(ctx context.Context, code string, now time.Time) (proto.Invite, error)
@@ -100,6 +104,7 @@ type Directory interface {
 	Hold(ctx context.Context, username string, command []byte, now time.Time) (password bool, err error)
 
 	Moderation
+	Directs
 	Logins
 	Listing
 	Close() error

@@ -37,10 +37,13 @@ var (
 	ErrBanned            = &Error{Status: 403, Code: 40007, Message: "The user is banned from this guild."}
 	ErrMissingAccess     = &Error{Status: 403, Code: 50001, Message: "Missing Access"}
 	ErrNotAuthor         = &Error{Status: 403, Code: 50005, Message: "Cannot edit a message authored by another user"}
+	ErrDirectChannel     = &Error{Status: 403, Code: 50003, Message: "Cannot execute action on a DM channel"}
 	ErrEmptyMessage      = &Error{Status: 400, Code: 50006, Message: "Cannot send an empty message"}
+	ErrNotReachable      = &Error{Status: 403, Code: 50007, Message: "Cannot send messages to this user"}
 	ErrNonTextChannel    = &Error{Status: 400, Code: 50008, Message: "Cannot send messages in a non-text channel"}
 	ErrMissingPermission = &Error{Status: 403, Code: 50013, Message: "Missing Permissions"}
 	ErrInvalidRole       = &Error{Status: 400, Code: 50028, Message: "Invalid Role"}
+	ErrInvalidRecipient  = &Error{Status: 400, Code: 50033, Message: "Invalid Recipient(s)"}
 	ErrInvalidJSON       = &Error{Status: 400, Code: 50109, Message: "The request body contains invalid JSON."}
 	ErrUnavailable       = &Error{Status: 503, Code: 0, Message: "503: Service Unavailable", RetryAfter: 1}
 	ErrInternal          = &Error{Status: 500, Code: 0, Message: "500: Internal Server Error"}

@@ -28,6 +28,21 @@ const (
 	EventMessageDeleteBulk = "MESSAGE_DELETE_BULK"
 	EventTypingStart       = "TYPING_START"
 	EventUserUpdate        = "USER_UPDATE"
+
+	EventRelationshipAdd    = "RELATIONSHIP_ADD"
+	EventRelationshipRemove = "RELATIONSHIP_REMOVE"
+)
+
+// Names of the events of reactions and pins.
+const (
+	EventReactionAdd         = "MESSAGE_REACTION_ADD"
+	EventReactionRemove      = "MESSAGE_REACTION_REMOVE"
+	EventReactionRemoveAll   = "MESSAGE_REACTION_REMOVE_ALL"
+	EventReactionRemoveEmoji = "MESSAGE_REACTION_REMOVE_EMOJI"
+	EventChannelPinsUpdate   = "CHANNEL_PINS_UPDATE"
+
+	EventInternalReactions = "_REACTIONS" // guild's bucket; body: core.ReactionChange; what the history keeps of a change of reactions
+	EventInternalPins      = "_PINS"      // guild's bucket; body: core.PinChange; all pins of a channel after a change
 )
 
 // Names of events that only the mesh sees: stores and edges apply them, no client gets them.
@@ -41,6 +56,11 @@ const (
 	EventInternalBanned        = "_BANNED"         // guild's bucket; body: Ban, with the reason that GUILD_BAN_ADD does not tell
 	EventInternalAnswer        = "_ANSWER"         // any bucket; body: the answer of a command that made several events; nobody applies it
 	EventInternalInviteUsed    = "_INVITE_USED"    // guild's bucket; body: {"code"}
+	EventInternalDirectBorn    = "_DIRECT_BORN"    // channel's bucket; body: DirectChannel with both recipients, the lower id first
+	EventInternalDirectShown   = "_DIRECT_SHOWN"   // channel's bucket; user has it in the list from now on, id = below later messages; body: DirectChannel
+	EventInternalDirectHidden  = "_DIRECT_HIDDEN"  // channel's bucket; user has closed it; body: DirectChannel
+	EventInternalDirectOpened  = "_DM_OPENED"      // user's bucket; user, channel, id = sequence in the channel's bucket; body: core.DirectLink
+	EventInternalDirectClosed  = "_DM_CLOSED"      // user's bucket; as above
 )
 
 // Intents that a session may ask for (Discord: Gateway Intents).
@@ -51,6 +71,7 @@ const (
 	IntentGuildInvites    int64 = 1 << 6
 	IntentGuildPresences  int64 = 1 << 8
 	IntentGuildMessages   int64 = 1 << 9
+	IntentGuildReactions  int64 = 1 << 10
 	IntentGuildTyping     int64 = 1 << 11
 	IntentDirectMessages  int64 = 1 << 12
 	IntentMessageContent  int64 = 1 << 15
@@ -58,6 +79,18 @@ const (
 	// IntentsAll is every bit of the published list (0-16, 20, 21, 24, 25); others close with 4013. It is also what absent intents mean.
 	IntentsAll int64 = 1<<17 - 1 | 1<<20 | 1<<21 | 1<<24 | 1<<25
 )
+
+// DirectIntent tells which intent a session needs for an event of a direct channel; 0 = none.
+func DirectIntent(event string) int64 {
+	of := intents[event]
+	if direct := of & (1<<9 | 1<<10 | 1<<11) << 3; direct != 0 { // messages, reactions, typing
+		return direct
+	}
+	if of == IntentGuilds {
+		return IntentDirectMessages // pins
+	}
+	return 0
+}
 
 // Intent tells which intent a session needs for an event of a guild; 0 = none.
 func Intent(event string) int64 { return intents[event] }
@@ -83,4 +116,10 @@ var intents = map[string]int64{
 	EventMessageDelete:     IntentGuildMessages,
 	EventMessageDeleteBulk: IntentGuildMessages,
 	EventTypingStart:       IntentGuildTyping,
+
+	EventReactionAdd:         IntentGuildReactions,
+	EventReactionRemove:      IntentGuildReactions,
+	EventReactionRemoveAll:   IntentGuildReactions,
+	EventReactionRemoveEmoji: IntentGuildReactions,
+	EventChannelPinsUpdate:   IntentGuilds,
 }

@@ -35,20 +35,70 @@ type Message struct {
 	Flags           int             `json:"flags"`
 	Components      []Nothing       `json:"components"`
 	Nonce           json.RawMessage `json:"nonce,omitempty"` // string or integer, as it was sent
+
+	Reference  *MessageReference `json:"message_reference,omitempty"`
+	Referenced Referenced        `json:"referenced_message,omitzero"` // of a reply; answers and events hold it, stores do not
+	Reactions  []Reaction        `json:"reactions,omitempty"`         // REST only
+}
+
+// REST is m as REST shows it: guild and member are for events.
+func (m Message) REST() Message {
+	m.GuildID, m.Member = nil, nil
+	return m
+}
+
+// Stored is m as stores keep it: without what is looked up when it is read.
+func (m Message) Stored() Message {
+	m = m.REST()
+	m.Referenced, m.Reactions = Referenced{}, nil
+	return m
+}
+
+// A MessageReference of a reply names the message that it answers.
+type MessageReference struct {
+	Type      int `json:"type"` // always 0
+	ChannelID ID  `json:"channel_id"`
+	GuildID   ID  `json:"guild_id"`
+	MessageID ID  `json:"message_id"`
+}
+
+// Referenced is the message that a reply answers: absent (not Known) where it was not looked up, null where it is gone.
+type Referenced struct {
+	Known   bool
+	Message *Message
+}
+
+// IsZero reports an absent key, for omitzero.
+func (r Referenced) IsZero() bool { return !r.Known }
+
+// MarshalJSON writes the message or null.
+func (r Referenced) MarshalJSON() ([]byte, error) { return json.Marshal(r.Message) }
+
+// UnmarshalJSON is called for present keys only, null included.
+func (r *Referenced) UnmarshalJSON(b []byte) error {
+	r.Known = true
+	return json.Unmarshal(b, &r.Message)
+}
+
+// MessageDeleteBulk is the d of MESSAGE_DELETE_BULK.
+type MessageDeleteBulk struct {
+	IDs       []ID `json:"ids"`
+	ChannelID ID   `json:"channel_id"`
+	GuildID   ID   `json:"guild_id"`
 }
 
 // MessageDelete is the d of MESSAGE_DELETE.
 type MessageDelete struct {
 	ID        ID `json:"id"`
 	ChannelID ID `json:"channel_id"`
-	GuildID   ID `json:"guild_id"`
+	GuildID   ID `json:"guild_id,omitzero"`
 }
 
 // TypingStart is the d of TYPING_START. Timestamp is in Unix seconds.
 type TypingStart struct {
 	ChannelID ID      `json:"channel_id"`
-	GuildID   ID      `json:"guild_id"`
+	GuildID   ID      `json:"guild_id,omitzero"`
 	UserID    ID      `json:"user_id"`
 	Timestamp int64   `json:"timestamp"`
-	Member    *Member `json:"member"`
+	Member    *Member `json:"member,omitempty"`
 }

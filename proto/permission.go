@@ -30,12 +30,16 @@ const (
 	PermManageNicknames    Permissions = 1 << 27
 	PermManageRoles        Permissions = 1 << 28
 	PermModerateMembers    Permissions = 1 << 40
+	PermPinMessages        Permissions = 1 << 51
+	PermBypassSlowmode     Permissions = 1 << 52
 
 	// PermAll is every bit that may be stored.
 	PermAll Permissions = 1<<53 - 1
 	// PermDefault is what the everyone role of a new guild holds.
 	PermDefault = PermCreateInvite | PermAddReactions | PermViewChannel | PermSendMessages | PermEmbedLinks | PermAttachFiles |
 		PermReadMessageHistory | PermChangeNickname
+	// PermDirect is what both users may do in a direct channel.
+	PermDirect = PermAddReactions | PermViewChannel | PermSendMessages | PermEmbedLinks | PermAttachFiles | PermReadMessageHistory
 )
 
 // Has tells whether p holds all of want.

@@ -52,6 +52,9 @@ func (s *Server) channelSeat(ctx context.Context, channel, user proto.ID) (seat,
 	if err != nil {
 		return seat{}, proto.Channel{}, 0, err
 	}
+	if guild == 0 {
+		return s.directSeat(ctx, channel, user)
+	}
 	p, err := s.seat(ctx, guild, user, proto.ErrMissingAccess)
 	if errors.Is(err, proto.ErrUnknownGuild) {
 		err = proto.ErrUnknownChannel
@@ -70,6 +73,21 @@ func (s *Server) channelSeat(ctx context.Context, channel, user proto.ID) (seat,
 	return p, p.guild.Channels[i], perms, nil
 }
 
+// directSeat is channelSeat in a direct channel: a seat in no guild.
+func (s *Server) directSeat(ctx context.Context, channel, user proto.ID) (seat, proto.Channel, proto.Permissions, error) {
+	d, err := s.cfg.Directory.Direct(ctx, channel)
+	if errors.Is(err, core.ErrNotFound) {
+		return seat{}, proto.Channel{}, 0, proto.ErrUnknownChannel
+	}
+	if err != nil {
+		return seat{}, proto.Channel{}, 0, fmt.Errorf("channel %d: %w", channel, err)
+	}
+	if _, _, ok := d.For(user); !ok {
+		return seat{}, proto.Channel{}, 0, proto.ErrMissingAccess
+	}
+	return seat{user: user}, proto.Channel{ID: channel, Type: proto.ChannelDM}, proto.PermDirect, nil
+}
+
 const channelGuildsMax = 1 << 17
 
 // channelGuilds remembers which guild a channel is of. That never changes; whether the channel still exists is for others to say.
@@ -84,7 +102,7 @@ func newChannelGuilds(d core.Directory) *channelGuilds {
 	return &channelGuilds{directory: d, known: make(map[proto.ID]proto.ID)}
 }
 
-// guild of a channel, or ErrUnknownChannel.
+// guild of a channel, 0 for a direct one, or ErrUnknownChannel.
 func (c *channelGuilds) guild(ctx context.Context, channel proto.ID) (proto.ID, error) {
 	c.mu.RLock()
 	guild, found := c.known[channel]

@@ -44,6 +44,14 @@ func (s *Server) getChannel(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if ch.Type == proto.ChannelDM {
+		d, err := s.direct(c, id)
+		if err != nil {
+			return reply{}, err
+		}
+		seen, err := s.directFor(c, d)
+		return reply{http.StatusOK, seen}, err
+	}
 	if ch, err = s.withLast(c.ctx(), ch); err != nil {
 		return reply{}, err
 	}
@@ -138,10 +146,36 @@ func checkChannel(name, topic *string, position, rate *int, overwrites []proto.O
 	return nil
 }
 
+// moveChannels orders several channels in one call.
+func (s *Server) moveChannels(c *call) (reply, error) {
+	guild, err := c.pathID("guild")
+	if err != nil {
+		return reply{}, err
+	}
+	var in core.ChannelsMove
+	if err := form.DecodeList(c.Request, &in.Places); err != nil {
+		return reply{}, err
+	}
+	for _, p := range in.Places {
+		if p.ID == 0 {
+			return reply{}, form.Required("id")
+		}
+		if p.Position != nil {
+			if err := form.Range("position", *p.Position, 0, maxPosition); err != nil {
+				return reply{}, err
+			}
+		}
+	}
+	return s.do(c, c.guildCommand(core.KindChannelsMove, guild), in)
+}
+
 func (s *Server) deleteChannel(c *call) (reply, error) {
 	cmd, err := s.channelCommand(c, core.KindChannelDelete)
 	if err != nil {
 		return reply{}, err
+	}
+	if cmd.Guild == 0 {
+		cmd.Kind = core.KindDirectClose
 	}
 	return s.do(c, cmd, nil)
 }

@@ -21,7 +21,7 @@ func (c *call) commandID(kind string) []byte {
 
 // command is a command of the caller to the bucket of an id.
 func (c *call) command(kind string, bucket int) *pb.Command {
-	return &pb.Command{Id: c.commandID(kind), Kind: kind, Actor: uint64(c.who.User), Bucket: uint32(bucket)}
+	return &pb.Command{Id: c.commandID(kind), Kind: kind, Actor: uint64(c.who.User), Bucket: uint32(bucket), Reason: c.reason()}
 }
 
 // guildCommand is a command to a guild's bucket.
@@ -41,8 +41,8 @@ func (s *Server) channelCommand(c *call, kind string) (*pb.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := c.guildCommand(kind, guild)
-	cmd.Channel = uint64(channel)
+	cmd := c.command(kind, channel.Bucket()) // its guild's as well; a direct channel has none
+	cmd.Guild, cmd.Channel = uint64(guild), uint64(channel)
 	return cmd, nil
 }
 

@@ -18,8 +18,33 @@ func (s *Server) createGuild(c *call) (reply, error) {
 	if err := form.Length("name", in.Name, 2, 100); err != nil {
 		return reply{}, err
 	}
-	in.Icon = nil // images have no place to go to
 	return s.do(c, c.command(core.KindGuildCreate, core.BirthBucket(c.commandID(core.KindGuildCreate))), in)
+}
+
+func (s *Server) editGuild(c *call) (reply, error) {
+	guild, err := c.pathID("guild")
+	if err != nil {
+		return reply{}, err
+	}
+	var in core.GuildEdit
+	if err := form.Decode(c.Request, &in); err != nil {
+		return reply{}, err
+	}
+	if in.Name != nil {
+		*in.Name = strings.TrimSpace(*in.Name)
+		if err := form.Length("name", *in.Name, 2, 100); err != nil {
+			return reply{}, err
+		}
+	}
+	return s.do(c, c.guildCommand(core.KindGuildEdit, guild), in)
+}
+
+func (s *Server) deleteGuild(c *call) (reply, error) {
+	guild, err := c.pathID("guild")
+	if err != nil {
+		return reply{}, err
+	}
+	return s.do(c, c.guildCommand(core.KindGuildDelete, guild), nil)
 }
 
 // restGuild is a guild as GET gives it: no channels, no members, but a count where one is asked for.

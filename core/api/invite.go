@@ -51,7 +51,33 @@ func (s *Server) getInvite(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{http.StatusOK, in}, nil
+	if c.URL.Query().Get("with_counts") != "true" {
+		return reply{http.StatusOK, in}, nil
+	}
+	g, err := s.cfg.Directory.Guild(c.ctx(), in.Guild.ID)
+	if errors.Is(err, core.ErrNotFound) {
+		return reply{}, proto.ErrUnknownInvite
+	}
+	if err != nil {
+		return reply{}, fmt.Errorf("guild %d: %w", in.Guild.ID, err)
+	}
+	return reply{http.StatusOK, countedInvite{Invite: in, Members: g.MemberCount}}, nil
+}
+
+// countedInvite is a preview with counts; nobody's presence is known.
+type countedInvite struct {
+	proto.Invite
+	Members   int `json:"approximate_member_count"`
+	Presences int `json:"approximate_presence_count"`
+}
+
+// deleteInvite revokes an invite, and answers what it was.
+func (s *Server) deleteInvite(c *call) (reply, error) {
+	in, err := s.pathInvite(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.do(c, c.guildCommand(core.KindInviteDelete, in.Guild.ID), core.InviteRef{Code: in.Code})
 }
 
 // joinInvite makes the caller a member.

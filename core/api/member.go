@@ -1,9 +1,11 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/api/form"
@@ -49,6 +51,59 @@ func (s *Server) listMembers(c *call) (reply, error) {
 		members = []proto.Member{}
 	}
 	return reply{http.StatusOK, members}, nil
+}
+
+// searchMembers finds members by the beginning of a name.
+func (s *Server) searchMembers(c *call) (reply, error) {
+	page, err := pageOf(c, 1, 1000)
+	if err != nil {
+		return reply{}, err
+	}
+	query := c.URL.Query().Get("query")
+	if err := form.Length("query", query, 1, 100); err != nil {
+		return reply{}, err
+	}
+	if !utf8.ValidString(query) {
+		return reply{}, proto.InvalidForm("query", "BASE_TYPE_BAD", "Must be UTF-8.")
+	}
+	p, err := s.pathSeat(c, proto.ErrMissingAccess)
+	if err != nil {
+		return reply{}, err
+	}
+	members, err := s.cfg.Directory.FindMembers(c.ctx(), p.guild.ID, query, page.limit)
+	if err != nil {
+		return reply{}, fmt.Errorf("guild %d: members: %w", p.guild.ID, err)
+	}
+	return reply{http.StatusOK, members}, nil
+}
+
+// editOwnNick is the older way to change one's own nick.
+func (s *Server) editOwnNick(c *call) (reply, error) {
+	cmd, err := targetCommand(c, core.KindMemberEdit, c.who.User)
+	if err != nil {
+		return reply{}, err
+	}
+	var in struct {
+		Nick core.Optional[string] `json:"nick"`
+	}
+	if err := form.Decode(c.Request, &in); err != nil {
+		return reply{}, err
+	}
+	nick := core.Optional[string]{Set: true, Value: in.Nick.Value}
+	if nick.Value != nil {
+		if err := form.Length("nick", *nick.Value, 0, maxNick); err != nil {
+			return reply{}, err
+		}
+	}
+	res, err := s.send(c, cmd, core.MemberEdit{Nick: nick})
+	if err != nil {
+		return reply{}, err
+	}
+	var m proto.Member
+	if err := json.Unmarshal(res.Body, &m); err != nil {
+		return reply{}, fmt.Errorf("member: %w", err)
+	}
+	return reply{http.StatusOK, map[string]*string{"nick": m.Nick}}, nil
 }
 
 // addMember adds a bot; people come by themselves.

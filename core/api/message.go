@@ -40,6 +40,11 @@ func (s *Server) sendMessage(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if cmd.Guild == 0 {
+		if err := s.mayReach(c, proto.ID(cmd.Channel)); err != nil {
+			return reply{}, err
+		}
+	}
 	return s.do(c, cmd, in)
 }
 
@@ -83,7 +88,7 @@ func (s *Server) pageMessages(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if ch.Type != proto.ChannelText {
+	if ch.Type == proto.ChannelCategory {
 		return reply{}, proto.ErrNonTextChannel
 	}
 	if !perms.Has(proto.PermReadMessageHistory) {
@@ -210,6 +215,11 @@ func (s *Server) typing(c *call) (reply, error) {
 	cmd, err := s.channelCommand(c, core.KindTyping)
 	if err != nil {
 		return reply{}, err
+	}
+	if cmd.Guild == 0 {
+		if err := s.mayReach(c, proto.ID(cmd.Channel)); err != nil {
+			return reply{}, err
+		}
 	}
 	return s.do(c, cmd, nil)
 }

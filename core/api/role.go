@@ -57,6 +57,27 @@ func (s *Server) editRole(c *call) (reply, error) {
 	return s.do(c, cmd, in)
 }
 
+// moveRoles orders several roles in one call and answers all of them.
+func (s *Server) moveRoles(c *call) (reply, error) {
+	guild, err := c.pathID("guild")
+	if err != nil {
+		return reply{}, err
+	}
+	var in core.RolesMove
+	if err := form.DecodeList(c.Request, &in.Places); err != nil {
+		return reply{}, err
+	}
+	for _, p := range in.Places {
+		if p.ID == 0 {
+			return reply{}, form.Required("id")
+		}
+	}
+	if _, err := s.do(c, c.guildCommand(core.KindRolesMove, guild), in); err != nil {
+		return reply{}, err
+	}
+	return s.listRoles(c)
+}
+
 func (s *Server) deleteRole(c *call) (reply, error) {
 	cmd, err := roleCommand(c, core.KindRoleDelete)
 	if err != nil {

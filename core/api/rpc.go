@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"time"
 
+	"golang.org/x/sync/errgroup"
 	gproto "google.golang.org/protobuf/proto"
 
 	"github.com/starling-chat/starling/core"
@@ -16,7 +19,12 @@ import (
 	"github.com/starling-chat/starling/proto/pb"
 )
 
-const maxSnapshotMembers = 10000 // of one call
+const (
+	maxSnapshotMembers = 10000 // of one call
+	maxDirects         = 1000
+	directsAtOnce      = 32
+	directPatience     = 2500 * time.Millisecond // the edge waits 3 s
+)
 
 // answerIdentify is the rpc "identify": whom a token stands for, and the user as of a sequence of the home bucket.
 func (s *Server) answerIdentify(ctx context.Context, body []byte) []byte {
@@ -109,6 +117,54 @@ func (s *Server) guildSnapshot(ctx context.Context, body []byte) (*pb.GuildAnswe
 		return nil, fmt.Errorf("guild %d: snapshot: %w", in.Guild, err)
 	}
 	return &pb.GuildAnswer{Guild: guild, Status: http.StatusOK}, nil
+}
+
+// answerDirect is the rpc "direct": direct channels as of sequences of their buckets.
+func (s *Server) answerDirect(ctx context.Context, body []byte) []byte {
+	out, err := s.directSnapshots(ctx, body)
+	if err != nil {
+		s.warn("call failed", "direct", err)
+		out = &pb.DirectAnswer{Error: "unavailable"}
+	}
+	return encode(out)
+}
+
+// directSnapshots asks the owners of the channels side by side. Who does not answer in time is left out.
+func (s *Server) directSnapshots(ctx context.Context, body []byte) (*pb.DirectAnswer, error) {
+	var in pb.DirectCall
+	if err := gproto.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	if len(in.Wants) > maxDirects {
+		return nil, fmt.Errorf("user %d: %d direct channels in one call", in.User, len(in.Wants))
+	}
+	ctx, cancel := context.WithTimeout(ctx, directPatience)
+	defer cancel()
+	found := make([]*pb.DirectSnapshot, len(in.Wants))
+	var g errgroup.Group
+	g.SetLimit(directsAtOnce)
+	for i, w := range in.Wants {
+		g.Go(func() error {
+			ask, err := json.Marshal(core.SnapshotDirect{Since: proto.ID(w.Since)})
+			if err != nil {
+				return err
+			}
+			res, err := s.dispatch.Do(ctx, &pb.Command{Id: newCommandID(), Kind: core.KindSnapshotDirect, Channel: w.Channel, Target: in.User,
+				Body: ask, Bucket: uint32(proto.ID(w.Channel).Bucket())})
+			snap := &pb.DirectSnapshot{Channel: w.Channel}
+			if err == nil {
+				err = gproto.Unmarshal(res.Body, snap)
+			}
+			if err == nil || isNotFound(err) { // what does not exist is in nobody's list
+				found[i] = snap
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return &pb.DirectAnswer{Directs: slices.DeleteFunc(found, func(d *pb.DirectSnapshot) bool { return d == nil })}, nil
 }
 
 // newCommandID is for snapshots: nobody repeats them.

@@ -82,7 +82,7 @@ func (s *Server) answerREST(ctx context.Context, body []byte) []byte {
 		}
 	}
 	if err != nil {
-		s.log.Warn("call not understood", "edge", in.Edge, "err", err)
+		s.warn("call not understood", "edge "+in.Edge, err)
 		w.header.Set("Via", via)
 		write(w, http.StatusBadRequest, &proto.Error{Message: "400: Bad Request"})
 	}

@@ -333,6 +333,19 @@ func TestBansAndPrunes(t *testing.T) {
 	if *pruned.Pruned != 0 {
 		t.Errorf("%d members were pruned who joined today", *pruned.Pruned)
 	}
+	// What Bob and Eve wrote: of those who are banned it goes.
+	rude, fine := h.say(bob, "rude"), h.say(eve, "fine")
+	w.do(204, h.cmd(core.KindBanPut, olga, bob), nil, nil)
+	purge := core.MessagesPurge{Users: []proto.ID{bob, eve}, Messages: []proto.ID{fine.ID, rude.ID, rude.ID, 5}}
+	w.refused(proto.ErrMissingPermission, h.cmd(core.KindMessagesPurge, eve, 0), purge)
+	w.do(204, h.cmd(core.KindMessagesPurge, olga, 0), purge, nil)
+	if page, err := w.hist.Before(context.Background(), h.general, 0, 10); err != nil || len(page) != 1 || page[0].ID != fine.ID {
+		t.Errorf("after the purge: %+v, %v", page, err)
+	}
+	w.do(204, h.cmd(core.KindBanDelete, olga, bob), nil, nil)
+	h.join(bob)
+	w.do(204, h.cmd(core.KindMemberRoleAdd, olga, bob), core.RoleRef{Role: role}, nil)
+
 	o.stop()
 	w.ahead = 48 * time.Hour
 	o = w.own("core")
@@ -352,14 +365,15 @@ func TestBansAndPrunes(t *testing.T) {
 	}
 	actions, entries := h.audits()
 	want := []int{proto.AuditInviteCreate, proto.AuditInviteCreate, proto.AuditMemberBanAdd, proto.AuditMemberBanRemove, proto.AuditInviteCreate,
-		proto.AuditMemberKick, proto.AuditInviteCreate, proto.AuditRoleCreate, proto.AuditMemberRoleUpdate, proto.AuditMemberPrune, proto.AuditMemberPrune}
+		proto.AuditMemberKick, proto.AuditInviteCreate, proto.AuditRoleCreate, proto.AuditMemberRoleUpdate, proto.AuditMemberBanAdd,
+		proto.AuditMemberBanRemove, proto.AuditInviteCreate, proto.AuditMemberRoleUpdate, proto.AuditMemberPrune, proto.AuditMemberPrune}
 	if !slices.Equal(actions, want) {
 		t.Errorf("audit log: got %v, want %v", actions, want)
 	}
 	if e := entries[2]; e.Reason != "rude" || *e.UserID != olga || *e.TargetID != bob {
 		t.Errorf("entry of the ban: %+v", e)
 	}
-	if e := entries[9]; e.Options == nil || e.Options.MembersRemoved != "1" || e.Options.DeleteMemberDays != "1" {
+	if e := entries[13]; e.Options == nil || e.Options.MembersRemoved != "1" || e.Options.DeleteMemberDays != "1" {
 		t.Errorf("entry of the prune: %+v", e)
 	}
 	if err := o.Check(); err != nil {

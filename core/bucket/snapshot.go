@@ -20,7 +20,7 @@ const (
 
 // snapshots are the kinds that are served between groups, where nothing is in flight: what they tell is exactly what the log holds up
 // to the sequence that they name.
-var snapshots = map[string]bool{core.KindSnapshotGuild: true, core.KindSnapshotUser: true}
+var snapshots = map[string]bool{core.KindSnapshotGuild: true, core.KindSnapshotUser: true, core.KindSnapshotDirect: true}
 
 // snapshot serves one, or holds it while the directory lags.
 func (b *bucket) snapshot(ctx context.Context, c *call) {
@@ -29,8 +29,11 @@ func (b *bucket) snapshot(ctx context.Context, c *call) {
 		return
 	}
 	serve := b.guildSnapshot
-	if c.cmd.Kind == core.KindSnapshotUser {
+	switch c.cmd.Kind {
+	case core.KindSnapshotUser:
 		serve = b.userSnapshot
+	case core.KindSnapshotDirect:
+		serve = b.directSnapshot
 	}
 	m, err := serve(ctx, c.cmd)
 	if err != nil {
@@ -71,6 +74,15 @@ func (b *bucket) userSnapshot(ctx context.Context, cmd *pb.Command) (protobuf.Me
 		Incarnation: b.o.cfg.Log.Incarnation(), Self: encode(user.Self())}
 	for _, g := range guilds {
 		s.Guilds = append(s.Guilds, uint64(g))
+	}
+	// The list may be newer than the sequence. Then this bucket's log has yet to tell of it, and the edge finds that it knows.
+	directs, err := b.state.directory.DirectsOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range directs {
+		ch, _, _ := d.For(id)
+		s.Direct = append(s.Direct, encode(ch))
 	}
 	return s, nil
 }

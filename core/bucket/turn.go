@@ -81,6 +81,7 @@ func init() { // not a literal: handlers reach countCommand, which reads the tab
 		core.KindMessageCreate: messaging(messageCreate),
 		core.KindMessageEdit:   messaging(messageEdit),
 		core.KindMessageDelete: messaging(messageDelete),
+		core.KindMessagesPurge: messaging(messagesPurge),
 		core.KindTyping:        passing(typing),
 	}
 }

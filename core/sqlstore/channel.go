@@ -82,7 +82,8 @@ func forgetChannel(c change, guild, channel proto.ID) error {
 // ChannelGuild implements core.Directory.
 func (s *Store) ChannelGuild(ctx context.Context, channel proto.ID) (proto.ID, error) {
 	var guild int64
-	if err := s.read.QueryRowContext(ctx, `SELECT guild_id FROM channels WHERE id = $1`, int64(channel)).Scan(&guild); err != nil {
+	if err := s.read.QueryRowContext(ctx, `SELECT guild_id FROM channels WHERE id = $1 UNION ALL SELECT 0 FROM directs WHERE id = $1`,
+		int64(channel)).Scan(&guild); err != nil {
 		return 0, fmt.Errorf("channel %d: %w", channel, missing(err))
 	}
 	return proto.ID(guild), nil

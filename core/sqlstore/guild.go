@@ -73,7 +73,7 @@ func guildDelete(c change) error {
 		return err
 	}
 	for _, user := range members {
-		if err := c.owe(core.KindGuildLeft, proto.ID(user), g.ID); err != nil {
+		if err := c.owe(core.KindGuildLeft, proto.ID(user), g.ID, 0); err != nil {
 			return err
 		}
 	}

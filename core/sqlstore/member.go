@@ -37,7 +37,7 @@ func addMember(c change, guild proto.ID, m proto.Member) error {
 	if err := putMember(c, guild, m.User.ID, m); err != nil {
 		return err
 	}
-	return c.owe(core.KindGuildJoined, m.User.ID, guild)
+	return c.owe(core.KindGuildJoined, m.User.ID, guild, core.ProfilePrint(*m.User))
 }
 
 // putMember writes the row, counts it if it is new, and keeps member_roles in step with the roles in the body.
@@ -101,7 +101,7 @@ func memberRemove(c change) error {
 			return err
 		}
 	}
-	return c.owe(core.KindGuildLeft, user, guild)
+	return c.owe(core.KindGuildLeft, user, guild, 0)
 }
 
 func takeRole(c change, guild, user, role proto.ID) error {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 
 	pbuf "google.golang.org/protobuf/proto"
@@ -16,16 +15,20 @@ import (
 )
 
 // owe puts a command for a user's home bucket into the outbox: guild.joined or guild.left.
-func (c change) owe(kind string, user, guild proto.ID) error {
+// profile is, of a join, what the guild knows of the user.
+func (c change) owe(kind string, user, guild proto.ID, profile uint64) error {
 	e := c.at.Entry
-	index := *c.effects
+	link := core.GuildLink{Sequence: c.at.Sequence, Profile: profile, Epoch: e.Epoch, Counter: e.Counter, Index: *c.effects}
+	return c.oweCommand(&pb.Command{Kind: kind, Target: uint64(user), Guild: uint64(guild), Bucket: uint32(user.Bucket()), Body: []byte(body(link))})
+}
+
+// oweCommand puts a command into the outbox, under an id of its own.
+func (c change) oweCommand(cmd *pb.Command) error {
+	e, index := c.at.Entry, *c.effects
 	*c.effects++
-	link, err := json.Marshal(core.GuildLink{Sequence: c.at.Sequence, Epoch: e.Epoch, Counter: e.Counter, Index: index})
-	if err != nil {
-		return err
-	}
 	id := effectID(c.at, index)
-	command, err := pbuf.Marshal(&pb.Command{Id: id, Kind: kind, Target: uint64(user), Guild: uint64(guild), Bucket: uint32(user.Bucket()), Body: link})
+	cmd.Id = id
+	command, err := pbuf.Marshal(cmd)
 	if err != nil {
 		return err
 	}

@@ -63,23 +63,6 @@ func takePassword(c change, username string) (string, error) {
 	return hash, c.exec(`UPDATE usernames SET password_hash = '' WHERE name = $1 AND command = $2`, name, command)
 }
 
-func userUpdate(c change) error {
-	u, err := decode[proto.User](c)
-	if err != nil {
-		return err
-	}
-	if u.ID == 0 {
-		return errNoID
-	}
-	if err := c.exec(`UPDATE users SET body = $2 WHERE id = $1`, int64(u.ID), body(u)); err != nil {
-		return err
-	}
-	if err := renameMember(c, u); err != nil {
-		return err
-	}
-	return claimName(c, u)
-}
-
 // claimName turns a person's reservation into possession and lets go of any other name of the same person. Nobody loses a name that is
 // theirs: whoever comes without a reservation, a minute late, to a name that has an owner, stays without.
 func claimName(c change, u proto.User) error {
@@ -133,6 +116,11 @@ func link(c change, joined bool) error {
 	}
 	if c.event.User == 0 || c.event.Guild == 0 {
 		return errNoID
+	}
+	if joined && at.Profile != 0 {
+		if err := c.catchUp(proto.ID(c.event.User), proto.ID(c.event.Guild), at.Profile); err != nil {
+			return err
+		}
 	}
 	return c.exec(`INSERT INTO user_guilds (user_id, guild_id, joined, epoch, counter, idx) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (user_id, guild_id) DO UPDATE

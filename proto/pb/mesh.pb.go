@@ -950,6 +950,241 @@ func (x *GuildAnswer) GetStatus() int32 {
 	return 0
 }
 
+// A DirectSnapshot is a direct channel as one of its users sees it, as of a sequence of its bucket.
+type DirectSnapshot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       uint64                 `protobuf:"fixed64,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Sequence      uint64                 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Incarnation   uint64                 `protobuf:"fixed64,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Body          []byte                 `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`         // JSON proto.DirectChannel; empty: the user has it not in the list
+	Messages      [][]byte               `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"` // JSON proto.Message of those above since, oldest first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectSnapshot) Reset() {
+	*x = DirectSnapshot{}
+	mi := &file_mesh_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectSnapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectSnapshot) ProtoMessage() {}
+
+func (x *DirectSnapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectSnapshot.ProtoReflect.Descriptor instead.
+func (*DirectSnapshot) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DirectSnapshot) GetChannel() uint64 {
+	if x != nil {
+		return x.Channel
+	}
+	return 0
+}
+
+func (x *DirectSnapshot) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *DirectSnapshot) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *DirectSnapshot) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *DirectSnapshot) GetMessages() [][]byte {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+// DirectCall: rpc "direct", edge to any core: the channels of a user's list.
+type DirectCall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          uint64                 `protobuf:"fixed64,1,opt,name=user,proto3" json:"user,omitempty"`
+	Wants         []*DirectWant          `protobuf:"bytes,2,rep,name=wants,proto3" json:"wants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectCall) Reset() {
+	*x = DirectCall{}
+	mi := &file_mesh_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectCall) ProtoMessage() {}
+
+func (x *DirectCall) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectCall.ProtoReflect.Descriptor instead.
+func (*DirectCall) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DirectCall) GetUser() uint64 {
+	if x != nil {
+		return x.User
+	}
+	return 0
+}
+
+func (x *DirectCall) GetWants() []*DirectWant {
+	if x != nil {
+		return x.Wants
+	}
+	return nil
+}
+
+type DirectWant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       uint64                 `protobuf:"fixed64,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Since         uint64                 `protobuf:"fixed64,2,opt,name=since,proto3" json:"since,omitempty"` // messages above this id are wanted too; 0 = none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectWant) Reset() {
+	*x = DirectWant{}
+	mi := &file_mesh_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectWant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectWant) ProtoMessage() {}
+
+func (x *DirectWant) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectWant.ProtoReflect.Descriptor instead.
+func (*DirectWant) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DirectWant) GetChannel() uint64 {
+	if x != nil {
+		return x.Channel
+	}
+	return 0
+}
+
+func (x *DirectWant) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+// DirectAnswer holds a snapshot for each want that could be answered; those missing are to be asked for again.
+type DirectAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directs       []*DirectSnapshot      `protobuf:"bytes,1,rep,name=directs,proto3" json:"directs,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"` // the core could not say anything: try again
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectAnswer) Reset() {
+	*x = DirectAnswer{}
+	mi := &file_mesh_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectAnswer) ProtoMessage() {}
+
+func (x *DirectAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectAnswer.ProtoReflect.Descriptor instead.
+func (*DirectAnswer) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DirectAnswer) GetDirects() []*DirectSnapshot {
+	if x != nil {
+		return x.Directs
+	}
+	return nil
+}
+
+func (x *DirectAnswer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // RestCall and RestAnswer carry one HTTP exchange from an edge to any core.
 type Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -961,7 +1196,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_mesh_proto_msgTypes[11]
+	mi := &file_mesh_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1208,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[11]
+	mi := &file_mesh_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1221,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{11}
+	return file_mesh_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Header) GetName() string {
@@ -1021,7 +1256,7 @@ type RestCall struct {
 
 func (x *RestCall) Reset() {
 	*x = RestCall{}
-	mi := &file_mesh_proto_msgTypes[12]
+	mi := &file_mesh_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1268,7 @@ func (x *RestCall) String() string {
 func (*RestCall) ProtoMessage() {}
 
 func (x *RestCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[12]
+	mi := &file_mesh_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1281,7 @@ func (x *RestCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestCall.ProtoReflect.Descriptor instead.
 func (*RestCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{12}
+	return file_mesh_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RestCall) GetId() []byte {
@@ -1130,7 +1365,7 @@ type RestAnswer struct {
 
 func (x *RestAnswer) Reset() {
 	*x = RestAnswer{}
-	mi := &file_mesh_proto_msgTypes[13]
+	mi := &file_mesh_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1377,7 @@ func (x *RestAnswer) String() string {
 func (*RestAnswer) ProtoMessage() {}
 
 func (x *RestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[13]
+	mi := &file_mesh_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1390,7 @@ func (x *RestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestAnswer.ProtoReflect.Descriptor instead.
 func (*RestAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{13}
+	return file_mesh_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RestAnswer) GetStatus() int32 {
@@ -1192,7 +1427,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_mesh_proto_msgTypes[14]
+	mi := &file_mesh_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1439,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[14]
+	mi := &file_mesh_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1452,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{14}
+	return file_mesh_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Digest) GetOwner() string {
@@ -1259,7 +1494,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_mesh_proto_msgTypes[15]
+	mi := &file_mesh_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1506,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[15]
+	mi := &file_mesh_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1519,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{15}
+	return file_mesh_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Position) GetBucket() uint32 {
@@ -1395,7 +1630,24 @@ const file_mesh_proto_rawDesc = "" +
 	"\x05since\x18\x04 \x01(\x04R\x05since\"W\n" +
 	"\vGuildAnswer\x120\n" +
 	"\x05guild\x18\x01 \x01(\v2\x1a.starling.v1.GuildSnapshotR\x05guild\x12\x16\n" +
-	"\x06status\x18\x02 \x01(\x05R\x06status\"2\n" +
+	"\x06status\x18\x02 \x01(\x05R\x06status\"\x98\x01\n" +
+	"\x0eDirectSnapshot\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\x06R\achannel\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\x06R\vincarnation\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\x12\x1a\n" +
+	"\bmessages\x18\x05 \x03(\fR\bmessages\"O\n" +
+	"\n" +
+	"DirectCall\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\x06R\x04user\x12-\n" +
+	"\x05wants\x18\x02 \x03(\v2\x17.starling.v1.DirectWantR\x05wants\"<\n" +
+	"\n" +
+	"DirectWant\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\x06R\achannel\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\x06R\x05since\"[\n" +
+	"\fDirectAnswer\x125\n" +
+	"\adirects\x18\x01 \x03(\v2\x1b.starling.v1.DirectSnapshotR\adirects\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x95\x02\n" +
@@ -1440,7 +1692,7 @@ func file_mesh_proto_rawDescGZIP() []byte {
 	return file_mesh_proto_rawDescData
 }
 
-var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_mesh_proto_goTypes = []any{
 	(*Entry)(nil),          // 0: starling.v1.Entry
 	(*Event)(nil),          // 1: starling.v1.Event
@@ -1453,25 +1705,31 @@ var file_mesh_proto_goTypes = []any{
 	(*GuildCall)(nil),      // 8: starling.v1.GuildCall
 	(*MemberQuery)(nil),    // 9: starling.v1.MemberQuery
 	(*GuildAnswer)(nil),    // 10: starling.v1.GuildAnswer
-	(*Header)(nil),         // 11: starling.v1.Header
-	(*RestCall)(nil),       // 12: starling.v1.RestCall
-	(*RestAnswer)(nil),     // 13: starling.v1.RestAnswer
-	(*Digest)(nil),         // 14: starling.v1.Digest
-	(*Position)(nil),       // 15: starling.v1.Position
+	(*DirectSnapshot)(nil), // 11: starling.v1.DirectSnapshot
+	(*DirectCall)(nil),     // 12: starling.v1.DirectCall
+	(*DirectWant)(nil),     // 13: starling.v1.DirectWant
+	(*DirectAnswer)(nil),   // 14: starling.v1.DirectAnswer
+	(*Header)(nil),         // 15: starling.v1.Header
+	(*RestCall)(nil),       // 16: starling.v1.RestCall
+	(*RestAnswer)(nil),     // 17: starling.v1.RestAnswer
+	(*Digest)(nil),         // 18: starling.v1.Digest
+	(*Position)(nil),       // 19: starling.v1.Position
 }
 var file_mesh_proto_depIdxs = []int32{
 	1,  // 0: starling.v1.Entry.events:type_name -> starling.v1.Event
 	4,  // 1: starling.v1.IdentifyAnswer.user:type_name -> starling.v1.UserSnapshot
 	9,  // 2: starling.v1.GuildCall.query:type_name -> starling.v1.MemberQuery
 	5,  // 3: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
-	11, // 4: starling.v1.RestCall.headers:type_name -> starling.v1.Header
-	11, // 5: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
-	15, // 6: starling.v1.Digest.positions:type_name -> starling.v1.Position
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	13, // 4: starling.v1.DirectCall.wants:type_name -> starling.v1.DirectWant
+	11, // 5: starling.v1.DirectAnswer.directs:type_name -> starling.v1.DirectSnapshot
+	15, // 6: starling.v1.RestCall.headers:type_name -> starling.v1.Header
+	15, // 7: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
+	19, // 8: starling.v1.Digest.positions:type_name -> starling.v1.Position
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_mesh_proto_init() }
@@ -1485,7 +1743,7 @@ func file_mesh_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mesh_proto_rawDesc), len(file_mesh_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
