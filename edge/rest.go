@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	pbuf "google.golang.org/protobuf/proto"
 
@@ -21,9 +22,11 @@ import (
 )
 
 const (
-	maxBody   = 512<<10 + 4<<10 // of a request
-	maxTarget = 8 << 10         // path and query
-	via       = "1.1 starling"  // clients take a 429 without Via for a ban by a proxy
+	maxBody    = 512<<10 + 4<<10 // of a request
+	maxTarget  = 8 << 10         // path and query
+	smallBody  = 16 << 10        // is read by whoever comes
+	maxHeaders = 80              // of a request; cores take 100 with ours
+	via        = "1.1 starling"  // clients take a 429 without Via for a ban by a proxy
 )
 
 // A rest forwards HTTP requests over the bus to any core of the region.
@@ -32,10 +35,12 @@ type rest struct {
 	cfg     *Config
 	gateway string
 	places  chan struct{} // one per request under way
+	uploads chan struct{} // one per body that is being read and is not small
 }
 
 func newREST(s *Server) *rest {
-	return &rest{bus: s.bus, cfg: &s.cfg, gateway: s.gateway, places: make(chan struct{}, s.cfg.MaxRequests)}
+	return &rest{bus: s.bus, cfg: &s.cfg, gateway: s.gateway, places: make(chan struct{}, s.cfg.MaxRequests),
+		uploads: make(chan struct{}, max(s.cfg.MaxRequests/4, 1))}
 }
 
 // ServeHTTP answers everything that is no gateway connection.
@@ -49,20 +54,18 @@ func (f *rest) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	if !forwardable(r) {
+	if e := refusal(r); e != nil {
 		restRequests.WithLabelValues("bad").Inc()
-		writeError(w, proto.ErrMethodNotAllowed)
+		writeError(w, e)
 		return
 	}
-	select {
-	case f.places <- struct{}{}:
-		defer func() { <-f.places }()
-	default:
-		restRequests.WithLabelValues("busy").Inc()
-		writeError(w, proto.ErrUnavailable)
-		return
+	// Clients that send their bodies in drops hold no place that others need, and none for ever.
+	if r.ContentLength < 0 || r.ContentLength > smallBody {
+		if !f.take(w, f.uploads) {
+			return
+		}
+		defer func() { <-f.uploads }()
 	}
-	// A client that sends its body in drops must not hold a place for ever.
 	deadline := time.Now().Add(f.cfg.RESTTimeout)
 	http.NewResponseController(w).SetReadDeadline(deadline)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -79,15 +82,44 @@ func (f *rest) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if !f.take(w, f.places) {
+		return
+	}
+	defer func() { <-f.places }()
 	f.forward(w, r, body, deadline)
 }
 
-func forwardable(r *http.Request) bool {
+// take takes a place, or says that there is none.
+func (f *rest) take(w http.ResponseWriter, places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	default:
+		restRequests.WithLabelValues("busy").Inc()
+		writeError(w, proto.ErrUnavailable)
+		return false
+	}
+}
+
+// errBadRequest is for what is no request of the API at all.
+var errBadRequest = &proto.Error{Status: http.StatusBadRequest, Message: "400: Bad Request"}
+
+// refusal tells why a request goes to no core; nil if it may. What travels over the bus has to be UTF-8 and bounded.
+func refusal(r *http.Request) *proto.Error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		return strings.HasPrefix(r.RequestURI, "/") && len(r.RequestURI) <= maxTarget
+	default:
+		return proto.ErrMethodNotAllowed
 	}
-	return false
+	headers := 0
+	for _, values := range r.Header {
+		headers += len(values)
+	}
+	if !strings.HasPrefix(r.RequestURI, "/") || len(r.RequestURI) > maxTarget || headers > maxHeaders || !utf8.ValidString(r.RequestURI) ||
+		!utf8.ValidString(r.Host) {
+		return errBadRequest
+	}
+	return nil
 }
 
 // forward sends the request to a core and copies the answer. The call's id becomes the command's, so a repeat to another core changes nothing.
@@ -101,7 +133,7 @@ func (f *rest) forward(w http.ResponseWriter, r *http.Request, body []byte, dead
 			continue
 		}
 		for _, v := range values {
-			call.Headers = append(call.Headers, &pb.Header{Name: name, Value: v})
+			call.Headers = append(call.Headers, &pb.Header{Name: name, Value: strings.ToValidUTF8(v, "\uFFFD")})
 		}
 	}
 	ans, err := f.ask(r.Context(), call, deadline)
