@@ -72,7 +72,6 @@ const (
 	IntentGuildPresences  int64 = 1 << 8
 	IntentGuildMessages   int64 = 1 << 9
 	IntentGuildReactions  int64 = 1 << 10
-	IntentGuildReactions  int64 = 1 << 10
 	IntentGuildTyping     int64 = 1 << 11
 	IntentDirectMessages  int64 = 1 << 12
 	IntentMessageContent  int64 = 1 << 15

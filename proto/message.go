@@ -58,7 +58,7 @@ func (m Message) Stored() Message {
 type MessageReference struct {
 	Type      int `json:"type"` // always 0
 	ChannelID ID  `json:"channel_id"`
-	GuildID   ID  `json:"guild_id"`
+	GuildID   ID  `json:"guild_id,omitzero"`
 	MessageID ID  `json:"message_id"`
 }
 
@@ -84,7 +84,7 @@ func (r *Referenced) UnmarshalJSON(b []byte) error {
 type MessageDeleteBulk struct {
 	IDs       []ID `json:"ids"`
 	ChannelID ID   `json:"channel_id"`
-	GuildID   ID   `json:"guild_id"`
+	GuildID   ID   `json:"guild_id,omitzero"`
 }
 
 // MessageDelete is the d of MESSAGE_DELETE.

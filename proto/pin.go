@@ -8,7 +8,7 @@ var ErrMaxPins = &Error{Status: 400, Code: 30003, Message: "Maximum number of pi
 
 // ChannelPinsUpdate is the d of CHANNEL_PINS_UPDATE. LastPinTimestamp is null where nothing is pinned any more.
 type ChannelPinsUpdate struct {
-	GuildID          ID    `json:"guild_id"`
+	GuildID          ID    `json:"guild_id,omitzero"`
 	ChannelID        ID    `json:"channel_id"`
 	LastPinTimestamp *Time `json:"last_pin_timestamp"`
 }

@@ -41,7 +41,7 @@ type ReactionAdd struct {
 	UserID          ID      `json:"user_id"`
 	ChannelID       ID      `json:"channel_id"`
 	MessageID       ID      `json:"message_id"`
-	GuildID         ID      `json:"guild_id"`
+	GuildID         ID      `json:"guild_id,omitzero"`
 	Member          *Member `json:"member"`
 	Emoji           Emoji   `json:"emoji"`
 	MessageAuthorID ID      `json:"message_author_id"`
@@ -54,7 +54,7 @@ type ReactionRemove struct {
 	UserID    ID    `json:"user_id"`
 	ChannelID ID    `json:"channel_id"`
 	MessageID ID    `json:"message_id"`
-	GuildID   ID    `json:"guild_id"`
+	GuildID   ID    `json:"guild_id,omitzero"`
 	Emoji     Emoji `json:"emoji"`
 	Burst     bool  `json:"burst"`
 	Type      int   `json:"type"`
@@ -64,6 +64,6 @@ type ReactionRemove struct {
 type ReactionRemoveAll struct {
 	ChannelID ID     `json:"channel_id"`
 	MessageID ID     `json:"message_id"`
-	GuildID   ID     `json:"guild_id"`
+	GuildID   ID     `json:"guild_id,omitzero"`
 	Emoji     *Emoji `json:"emoji,omitempty"`
 }
