@@ -153,5 +153,6 @@ type History interface {
 	After(ctx context.Context, channel, after proto.ID, n int) ([]proto.Message, error)
 	// LastID is the id of the newest message ever sent in the channel, deleted or not; 0 if none.
 	LastID(ctx context.Context, channel proto.ID) (proto.ID, error)
+	Posts
 	Close() error
 }

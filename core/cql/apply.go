@@ -67,6 +67,7 @@ func (w *writer) messages(ctx context.Context) error {
 	}
 	w.notes()
 	w.rows()
+	w.posts()
 	if err := w.group.Wait(); err != nil {
 		return err
 	}
@@ -97,8 +98,10 @@ func (w *writer) sweep(channel proto.ID, d sweep) error {
 	}
 	for window := range windows {
 		w.exec(statement{dropWindow, []any{d.stamp, int64(channel), window}})
+		w.sweepPosts(channel, window, d.stamp)
 	}
 	w.exec(statement{dropNotes, []any{d.stamp, int64(channel)}})
+	w.exec(statement{dropPins, []any{d.stamp, int64(channel)}})
 	return nil
 }
 

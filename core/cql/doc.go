@@ -22,4 +22,7 @@
 // messages: one partition per channel and window of 10 days; a row is a message (see row.go). channel_windows: which windows of a
 // channel hold anything, or did, so that a channel silent for years pages back in a few reads; and the newest id ever sent, a register
 // whose stamp is the id itself, so that the highest wins. checkpoints: one row per bucket, written after all that it covers.
+//
+// reactions: the tallies of a message, in the message's window. reactors: who is in a round of an emoji, in the round's window; a round
+// that ended is never named again, so the tombstone over it may share a stamp with what it covers. pins: all of a channel in one row.
 package cql

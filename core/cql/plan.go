@@ -15,6 +15,7 @@ type plan struct {
 	rows    map[rowKey]row
 	windows map[partition]reach // that hold a message which was sent or edited, deleted since or not
 	deleted map[proto.ID]sweep  // channels
+	posts   posts
 	reached core.Checkpoint
 }
 
@@ -43,7 +44,7 @@ type sweep struct {
 
 // newPlan reads the entries; it fails before anything is written.
 func newPlan(entries []core.Applied) (*plan, error) {
-	p := &plan{rows: map[rowKey]row{}, windows: map[partition]reach{}, deleted: map[proto.ID]sweep{}}
+	p := &plan{rows: map[rowKey]row{}, windows: map[partition]reach{}, deleted: map[proto.ID]sweep{}, posts: newPosts()}
 	bucket := entries[0].Bucket
 	p.reached.Bucket = bucket
 	for _, a := range entries {
@@ -105,6 +106,10 @@ func (p *plan) add(e *pb.Event, at int64, lastID proto.ID) error {
 		for _, id := range d.IDs {
 			p.put(d.ChannelID, id, row{at, nil})
 		}
+	case proto.EventInternalReactions:
+		return p.posts.addReactions(e.Body, at)
+	case proto.EventInternalPins:
+		return p.posts.addPins(e.Body, at)
 	case proto.EventChannelDelete:
 		var c struct {
 			ID            proto.ID  `json:"id"`

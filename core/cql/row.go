@@ -47,7 +47,7 @@ func blankMessage() (m proto.Message) {
 
 // encodeMessage gives the body of a message's row.
 func encodeMessage(m proto.Message) ([]byte, error) {
-	m.GuildID, m.Member = nil, nil
+	m = m.Stored()
 	notNil(&m.Mentions)
 	notNil(&m.MentionRoles)
 	notNil(&m.Attachments)

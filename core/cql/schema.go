@@ -26,6 +26,19 @@ var tables = []struct{ name, columns string }{
 		PRIMARY KEY (channel_id, window)
 	) WITH CLUSTERING ORDER BY (window DESC)
 	AND gc_grace_seconds = 864000`},
+	{"reactions", `(
+		channel_id bigint, window int, message_id bigint,
+		body blob,
+		PRIMARY KEY ((channel_id, window), message_id)
+	) WITH gc_grace_seconds = 864000`},
+	{"reactors", `(
+		channel_id bigint, window int, round bigint, user_id bigint,
+		PRIMARY KEY ((channel_id, window), round, user_id)
+	) WITH gc_grace_seconds = 864000`},
+	{"pins", `(
+		channel_id bigint PRIMARY KEY,
+		body blob
+	) WITH gc_grace_seconds = 864000`},
 	{"checkpoints", `(
 		bucket int PRIMARY KEY,
 		sequence bigint, counter bigint, epoch bigint, last_id bigint

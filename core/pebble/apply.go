@@ -94,6 +94,10 @@ func (w *writer) apply(e *pb.Event, v version) error {
 				return err
 			}
 		}
+	case proto.EventInternalReactions:
+		return w.reactions(e.Body, v)
+	case proto.EventInternalPins:
+		return w.pins(e.Body, v)
 	case proto.EventChannelDelete:
 		var c struct {
 			ID proto.ID `json:"id"`
@@ -125,7 +129,7 @@ func (w *writer) put(channel, id proto.ID, v version, m *proto.Message) error {
 	return w.batch.Set(key, record, nil)
 }
 
-// deleteChannel drops every message at once and leaves one version behind, against which any message that comes late loses.
+// deleteChannel drops all of a channel at once and leaves one version behind, against which anything that comes late loses.
 func (w *writer) deleteChannel(channel proto.ID, v version) error {
 	key := deletedKey(channel)
 	if newer, err := w.newer(key, v); err != nil || newer {
@@ -135,7 +139,12 @@ func (w *writer) deleteChannel(channel proto.ID, v version) error {
 	if err := w.batch.Set(key, v.append(nil), nil); err != nil {
 		return err
 	}
-	return w.batch.DeleteRange(channelKey(prefixMessage, channel), channelKey(prefixMessage, channel+1), nil)
+	for _, prefix := range []byte{prefixMessage, prefixPins, prefixTally, prefixReactor} {
+		if err := w.batch.DeleteRange(channelKey(prefix, channel), channelKey(prefix, channel+1), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newer tells whether the key holds a version above v. The same version is not newer: it writes the same again.

@@ -18,11 +18,17 @@ import (
 //	'd' channel:8            version of the channel's deletion
 //	'l' channel:8            id of the newest message ever sent
 //	'm' channel:8 message:8  version, flags:1, JSON of proto.Message (nothing if deleted)
+//	'p' channel:8            version, flags:1, JSON of a list of core.Pin
+//	'r' channel:8 message:8  version, flags:1, JSON of a list of core.Tally
+//	'u' channel:8 round:8 user:8  version, flags:1: the user reacted, unless deleted
 const (
 	prefixCheckpoint = 'c'
 	prefixDeleted    = 'd'
 	prefixLast       = 'l'
 	prefixMessage    = 'm'
+	prefixPins       = 'p'
+	prefixTally      = 'r'
+	prefixReactor    = 'u'
 )
 
 const (
@@ -104,13 +110,12 @@ func decodeCheckpoint(bucket int, v []byte) (core.Checkpoint, error) {
 	return core.Checkpoint{Bucket: bucket, Sequence: at(0), Counter: at(1), Epoch: at(2), LastID: proto.ID(at(3))}, nil
 }
 
-// encodeMessage gives the record of a message in its REST form; nil m makes a tombstone.
+// encodeMessage gives the record of a message in the form that is stored; nil m makes a tombstone.
 func encodeMessage(v version, m *proto.Message) ([]byte, error) {
 	if m == nil {
 		return append(v.append(make([]byte, 0, headerSize)), flagDeleted), nil
 	}
-	rest := *m
-	rest.GuildID, rest.Member = nil, nil
+	rest := m.Stored()
 	notNil(&rest.Mentions)
 	notNil(&rest.MentionRoles)
 	notNil(&rest.Attachments)

@@ -30,6 +30,8 @@ func History(t *testing.T, open func(t *testing.T, place string) core.History) {
 		{"Checkpoint", testHistoryCheckpoint},
 		{"Undecodable", testHistoryUndecodable},
 		{"Buckets", testHistoryBucketsAtOnce},
+		{"Reactions", testReactions},
+		{"Pins", testPins},
 		{"Chaos", testHistoryChaos},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newShelf(t, open)) })
@@ -255,7 +257,7 @@ func testHistoryCheckpoint(t *testing.T, s *shelf) {
 
 func testHistoryUndecodable(t *testing.T, s *shelf) {
 	for _, kind := range []string{proto.EventMessageCreate, proto.EventMessageUpdate, proto.EventMessageDelete, proto.EventMessageDeleteBulk,
-		proto.EventChannelDelete} {
+		proto.EventInternalReactions, proto.EventInternalPins, proto.EventChannelDelete} {
 		for _, body := range []string{`{`, `{}`} {
 			m := s.message(s.lobby, "x")
 			a := s.log.entry(s.create(m), &pb.Event{Type: kind, Body: []byte(body)})
