@@ -25,6 +25,7 @@ var events = map[string]Shape{
 	"GUILD_MEMBER_ADD":    Member.With(Obj{"guild_id": ID}).Shape(),
 	"GUILD_MEMBER_UPDATE": Member.With(Obj{"guild_id": ID}).Shape(),
 	"GUILD_MEMBER_REMOVE": Obj{"guild_id": ID, "user": User.Shape()}.Shape(),
+	"RATE_LIMITED":        Obj{"opcode": Int, "retry_after": Any, "meta": Any}.Shape(),
 	"GUILD_MEMBERS_CHUNK": Obj{"guild_id": ID, "members": List(Member.Shape()), "chunk_index": Int, "chunk_count": Int,
 		"not_found": List(ID), "nonce?": Str, "presences?": List(Any)}.Shape(),
 
