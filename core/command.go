@@ -10,7 +10,7 @@ import (
 // Commands go to the bucket of the guild, or of the user, or, where something is born, to BirthBucket(command id).
 const (
 	KindUserCreate  = "user.create"  // body Account without ID → 201 proto.SelfUser
-	KindTokenReset  = "token.reset"  // target bot; body TokenReset → 200 proto.User
+	KindTokenReset  = "token.reset"  // target bot; by its owner or the mesh; body TokenReset → 200 proto.User
 	KindSessionGone = "session.gone" // target user, guild unused; body SessionGone → 204: the login was revoked
 	KindGuildJoined = "guild.joined" // mesh only; target user, guild; body GuildLink → 204
 	KindGuildLeft   = "guild.left"   // mesh only; target user, guild; body GuildLink → 204

@@ -45,13 +45,15 @@ type bucket struct {
 	bytes   int
 	tasks   []func(context.Context) // run between groups
 	running bool
+	meter   meter
 	wake    chan struct{} // capacity 1
 
 	// Any goroutine.
 	phase  atomic.Int32
 	at     atomic.Pointer[relay.Position] // of the last acknowledged entry while owned
 	nheld  atomic.Int32
-	taken  chan struct{} // closed after the first take-over
+	stores atomic.Pointer[stores] // while in use
+	taken  chan struct{}          // closed after the first take-over
 	once   sync.Once
 	outbox outbox
 
@@ -81,7 +83,9 @@ func newBucket(o *Owner, n int) *bucket {
 
 // enqueue takes a command in, or refuses it at once.
 func (b *bucket) enqueue(c *call) {
+	second := b.o.cfg.Now().Unix()
 	b.mu.Lock()
+	b.meter.add(second)
 	if len(b.queue)+int(b.nheld.Load()) >= queueCalls || b.bytes+len(c.raw) > queueBytes {
 		b.mu.Unlock()
 		refusedTotal.WithLabelValues("queue").Inc()
@@ -293,6 +297,7 @@ func (b *bucket) touch() {
 // drop throws the state in memory away: the log knows better. Answers owed are refused, retryably: what the log holds, it still holds.
 func (b *bucket) drop() {
 	b.at.Store(nil)
+	b.stores.Store(nil)
 	if b.phase.Load() == phaseOwned {
 		b.phase.Store(phaseTaking)
 	}

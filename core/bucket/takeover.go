@@ -41,6 +41,7 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	b.dir = newApplier(ctx, "directory", b.log, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
 	b.hist = newApplier(ctx, "history", b.log, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
 	b.dirAt, b.histAt = dirAt, histAt
+	b.stores.Store(&stores{b.dir, b.hist})
 
 	since := b.o.cfg.Now().Add(-memory)
 	floor := max(dirAt.LastID, histAt.LastID)

@@ -111,7 +111,7 @@ func tokenReset(t *turn) error {
 	ctx, cancel := t.read()
 	defer cancel()
 	bot, err := t.b.o.cfg.Directory.Account(ctx, t.target())
-	if errors.Is(err, core.ErrNotFound) || err == nil && (!bot.User.Bot || bot.OwnerID != t.actor()) {
+	if errors.Is(err, core.ErrNotFound) || err == nil && (!bot.User.Bot || t.actor() != 0 && bot.OwnerID != t.actor()) {
 		return proto.ErrUnknownApp
 	}
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 	"github.com/starling-chat/starling/core/api"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/core/bucket"
+	"github.com/starling-chat/starling/core/console"
+	"github.com/starling-chat/starling/core/dispatch"
 	"github.com/starling-chat/starling/core/pebble"
 	"github.com/starling-chat/starling/core/sqlstore"
 	"github.com/starling-chat/starling/relay"
@@ -39,12 +41,13 @@ type Config struct {
 
 // A Server is a core node. Make it with New, start it with Run once.
 type Server struct {
-	cfg   Config
-	log   *slog.Logger
-	ready chan struct{}
-	owner atomic.Pointer[bucket.Owner] // nil until it runs
-	bus   atomic.Pointer[relay.Bus]
-	front atomic.Pointer[api.Server]
+	cfg     Config
+	log     *slog.Logger
+	ready   chan struct{}
+	owner   atomic.Pointer[bucket.Owner] // nil until it runs
+	bus     atomic.Pointer[relay.Bus]
+	front   atomic.Pointer[api.Server]
+	console atomic.Pointer[console.Console]
 }
 
 // New makes a core node and starts nothing.
@@ -129,6 +132,7 @@ func (s *Server) run(ctx context.Context) error {
 	s.owner.Store(owner)
 	s.bus.Store(bus)
 	s.front.Store(front)
+	s.console.Store(console.New(console.Config{Directory: directory, Owner: owner, Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
 	return s.serve(ctx, owner, front)
 }
 
