@@ -61,6 +61,8 @@ func route(method, path string) (Shape, bool) {
 	if s, ok := routes[method+" "+path]; ok {
 		return s, true
 	}
+	var found Shape
+	least := len(want) + 1 // segments that are not named: /members/search is no member
 next:
 	for pattern, s := range routes {
 		m, p, _ := strings.Cut(pattern, " ")
@@ -68,14 +70,21 @@ next:
 		if m != method || len(parts) != len(want) {
 			continue
 		}
+		open := 0
 		for i := range parts {
-			if parts[i] != want[i] && parts[i] != "{}" {
+			switch parts[i] {
+			case want[i]:
+			case "{}":
+				open++
+			default:
 				continue next
 			}
 		}
-		return s, true
+		if open < least {
+			found, least = s, open
+		}
 	}
-	return nil, false
+	return found, least <= len(want)
 }
 
 // Answer compares one REST answer with its form. path is without the /api/v10 in front.
