@@ -41,7 +41,7 @@ func (c *Client) open(ctx context.Context, path string, body any) (proto.SelfUse
 	}
 	var a answer
 	if err := c.once(ctx, http.MethodPost, path, "", text, &a); err != nil {
-		return a.User, fmt.Errorf("%s: %w", path, err)
+		return a.User, &callError{"POST", path, err}
 	}
 	return a.User, c.tokens.set(a.login())
 }

@@ -31,9 +31,8 @@ func (c *Client) Call(ctx context.Context, method, path string, body, out any) e
 			return fmt.Errorf("%s %s: %w", method, path, err)
 		}
 	}
-	err := c.repeat(ctx, method, path, text, out)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+	if err := c.repeat(ctx, method, path, text, out); err != nil {
+		return &callError{method, path, err}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,10 +49,26 @@ func Temporary(err error) bool {
 	return true
 }
 
+// A callError names the call that failed; people are told only why.
+type callError struct {
+	method, path string
+	err          error
+}
+
+func (e *callError) Error() string { return e.method + " " + e.path + ": " + e.err.Error() }
+func (e *callError) Unwrap() error { return e.err }
+
 // Words says in one line what went wrong, in words for a person.
 func Words(err error) string {
 	e, ok := Refused(err)
 	if !ok {
+		var call *callError
+		if errors.As(err, &call) {
+			err = call.err
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			return "no answer in time"
+		}
 		return err.Error()
 	}
 	if field, why := firstField(e.Errors, 0); why != "" {
