@@ -74,6 +74,11 @@ func (l *loop) checkSession(id string, s *session, fail func(string, ...any)) {
 	if s.last > l.index || s.last < s.gen.base {
 		fail("session %s: last index %d, of %d, base %d", id, s.last, l.index, s.gen.base)
 	}
+	for id, p := range s.directs {
+		if p.session != s || p.channel != id || p.loaded && !p.followed {
+			fail("session %s: seat in channel %d is broken", s.id, id)
+		}
+	}
 	for gid, m := range s.guilds {
 		if m.session != s || l.guilds[gid] != m.guild {
 			fail("session %s: place in guild %d is not its own", id, gid)

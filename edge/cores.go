@@ -81,6 +81,31 @@ func (c *cores) guild(ctx context.Context, id wire.ID, members []uint64, upTo ui
 	return ans.Guild, nil
 }
 
+// directs asks for snapshots of direct channels of a user. Where all are wanted it asks again until there are; else it asks once.
+func (c *cores) directs(ctx context.Context, user wire.ID, wants []*pb.DirectWant, all bool) (map[wire.ID]*pb.DirectSnapshot, error) {
+	found := map[wire.ID]*pb.DirectSnapshot{}
+	if len(wants) == 0 {
+		return found, nil
+	}
+	ans := new(pb.DirectAnswer)
+	err := c.ask(ctx, "direct", &pb.DirectCall{User: uint64(user), Wants: wants}, ans, func() error {
+		switch {
+		case ans.Error != "":
+			return errors.New(ans.Error)
+		case all && len(ans.Directs) < len(wants):
+			return fmt.Errorf("%d of %d direct channels", len(ans.Directs), len(wants))
+		}
+		return nil
+	})
+	if err != nil {
+		return found, err
+	}
+	for _, d := range ans.Directs {
+		found[wire.ID(d.Channel)] = d
+	}
+	return found, nil
+}
+
 // ask sends call and reads ans, again and again while check says that the answer is none, until ctx ends.
 func (c *cores) ask(ctx context.Context, name string, call, ans proto.Message, check func() error) error {
 	body, err := proto.Marshal(call)

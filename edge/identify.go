@@ -58,8 +58,9 @@ type pending struct {
 	large   int
 
 	// Owned by the loop.
-	kept  []buffered
-	stale bool // too much came, or the log began anew
+	kept   []buffered
+	direct []buffered // of direct channels
+	stale  bool       // too much came, or the log began anew
 }
 
 func (p *pending) keep(seq uint64, e *pb.Event) {
@@ -86,12 +87,19 @@ func (m identifyAsk) apply(l *loop) {
 	l.user(p.user).pending[p] = struct{}{}
 	l.task(func(ctx context.Context) {
 		ans, held, err := l.askIdentify(ctx, p)
+		var directs []*heldDirect
+		if err == nil && !ans.Limited && p.shard[0] == directShard {
+			directs = l.askDirects(ctx, ans.User)
+		}
 		if d := startWait(ans, err); d > 0 {
 			limited.WithLabelValues("starts").Inc()
 			wait(ctx, d) // what happens to the user meanwhile is kept
 		}
-		if !l.post(identified{p, ans, held, err}) && held {
-			l.interest.release(p.user.Bucket())
+		if !l.post(identified{p, ans, held, directs, err}) {
+			l.releaseDirects(directs)
+			if held {
+				l.interest.release(p.user.Bucket())
+			}
 		}
 	})
 }
@@ -137,6 +145,7 @@ type identified struct {
 	pending *pending
 	answer  *pb.IdentifyAnswer
 	held    bool
+	directs []*heldDirect
 	err     error
 }
 
@@ -157,13 +166,14 @@ func (m identified) apply(l *loop) {
 		default:
 			c.conn.Close(code)
 		}
+		l.releaseDirects(m.directs)
 		if m.held {
 			l.interest.release(p.user.Bucket())
 		}
 		return
 	}
 	identifies.WithLabelValues("ok").Inc()
-	l.begin(p, m.answer)
+	l.begin(p, m.answer, m.directs)
 }
 
 // verdict says what to close with; 0 = let in.
@@ -191,18 +201,20 @@ func (m identified) verdict(l *loop) proto.CloseCode {
 }
 
 // begin opens the session: READY, then what happened to the user since the core's snapshot, then each guild as it is loaded.
-func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer) {
+func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) {
 	c := p.client
 	var self proto.SelfUser
 	if err := json.Unmarshal(ans.User.Self, &self); err != nil {
 		l.log.Error("identify: user not understood", "err", err)
 		c.conn.Close(proto.CloseUnknown)
+		l.releaseDirects(directs)
 		l.interest.release(p.user.Bucket())
 		return
 	}
 	s := &session{id: newSessionID(), user: p.user, bucket: p.user.Bucket(), intents: p.intents, shard: p.shard, large: p.large, gen: l.gen,
 		since: ans.User.Sequence, token: hashToken(p.token), auth: proto.ID(ans.AuthSession), guilds: map[proto.ID]*membership{}, client: c,
-		ring: ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
+		directs: map[proto.ID]*seat{},
+		ring:    ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
 	l.sessions[s.id] = s
 	l.user(s.user).sessions[s] = struct{}{}
 	c.session, c.phase = s, live
@@ -210,12 +222,21 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer) {
 
 	since := slices.DeleteFunc(p.kept, func(b buffered) bool { return b.sequence <= ans.User.Sequence })
 	guilds := guildsAfter(ans.User.Guilds, since)
-	l.give(s, l.ready(s, c.version, self, guilds))
+	listed, later := l.takeSeats(s, directs)
+	l.give(s, l.ready(s, c.version, self, guilds, listed))
 	s.ring = ring{maxEvents: s.ring.maxEvents, maxBytes: s.ring.maxBytes, lost: s.last} // a client without READY has nothing to resume
 	for _, b := range since {
 		if b.event.Type != proto.EventInternalGuildJoined && !l.userEventFor(s, b.event, newEvent(b.event)) {
 			return
 		}
+	}
+	for _, b := range p.direct {
+		if seat := s.directs[proto.ID(b.event.Channel)]; seat != nil && seat.loaded {
+			l.directFor(seat, b.sequence, b.event, newDirectEvent(b.event))
+		}
+	}
+	for _, id := range later {
+		l.openDirect(s, id, 0)
 	}
 	for _, id := range guilds {
 		l.join(s, id)
@@ -242,8 +263,8 @@ func guildsAfter(list []uint64, since []buffered) []proto.ID {
 	return guilds
 }
 
-func (l *loop) ready(s *session, version int, self proto.SelfUser, guilds []proto.ID) *event {
-	d := proto.Ready{V: version, User: self, Guilds: []proto.GuildStub{}, PrivateChannels: []proto.Nothing{}, SessionID: s.id,
+func (l *loop) ready(s *session, version int, self proto.SelfUser, guilds []proto.ID, directs []json.RawMessage) *event {
+	d := proto.Ready{V: version, User: self, Guilds: []proto.GuildStub{}, PrivateChannels: directs, SessionID: s.id,
 		ResumeGatewayURL: l.gateway, Shard: s.shard, Application: proto.Application{ID: s.user}, Trace: []string{l.cfg.Name}}
 	for _, id := range guilds {
 		if s.inShard(id) {

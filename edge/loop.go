@@ -156,10 +156,15 @@ type logEntry struct {
 
 func (m logEntry) apply(l *loop) {
 	for _, e := range m.entry.Events {
-		if ofUser(e) {
+		switch {
+		case len(e.Recipients) > 0:
+			l.directEvent(m.sequence, e)
+		case ofUser(e):
 			l.userEvent(m.sequence, e)
-		} else if g := l.guilds[proto.ID(e.Guild)]; g != nil {
-			l.guildEvent(g, m.sequence, e)
+		default:
+			if g := l.guilds[proto.ID(e.Guild)]; g != nil {
+				l.guildEvent(g, m.sequence, e)
+			}
 		}
 	}
 }
@@ -168,6 +173,10 @@ func (m logEntry) apply(l *loop) {
 type ephemeral struct{ event *pb.Event }
 
 func (m ephemeral) apply(l *loop) {
+	if len(m.event.Recipients) > 0 {
+		l.directFleeting(m.event)
+		return
+	}
 	g := l.guilds[proto.ID(m.event.Guild)]
 	if g == nil || !g.loaded || m.event.Type == "" || m.event.Type[0] == '_' {
 		return
@@ -189,9 +198,7 @@ func (m reset) apply(l *loop) {
 	}
 	for _, u := range l.users {
 		for p := range u.pending {
-			if p.user.Bucket() == m.bucket {
-				p.stale = true
-			}
+			p.stale = true // the bucket may be that of a direct channel
 		}
 	}
 	for _, g := range l.guilds {
@@ -208,6 +215,11 @@ func (m reset) apply(l *loop) {
 
 func (s *session) inBucket(bucket int) bool {
 	for id := range s.guilds {
+		if id.Bucket() == bucket {
+			return true
+		}
+	}
+	for id := range s.directs {
 		if id.Bucket() == bucket {
 			return true
 		}

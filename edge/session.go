@@ -24,6 +24,7 @@ type session struct {
 	token    tokenHash
 	auth     proto.ID // login; 0 for bots
 	guilds   map[proto.ID]*membership
+	directs  map[proto.ID]*seat
 	client   *client   // nil while detached
 	detached time.Time // when the connection was lost
 	left     int64     // index of the last dispatch before that
@@ -105,6 +106,9 @@ func (l *loop) drop(s *session) {
 	l.detach(s)
 	for _, m := range s.guilds {
 		l.leave(m)
+	}
+	for _, p := range s.directs {
+		l.leaveDirect(p)
 	}
 	delete(l.sessions, s.id)
 	if u := l.users[s.user]; u != nil {

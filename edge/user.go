@@ -80,6 +80,10 @@ func (l *loop) userEventFor(s *session, e *pb.Event, ev *event) bool {
 		}
 	case proto.EventInternalGuildJoined:
 		l.join(s, proto.ID(e.Guild))
+	case proto.EventInternalDirectOpened:
+		l.openDirect(s, proto.ID(e.Channel), directSince(e))
+	case proto.EventInternalDirectClosed:
+		l.directClosed(s, e)
 	default:
 		// Leaves take effect in the guild's bucket, in order with its messages.
 		if e.Type != "" && e.Type[0] != '_' {

@@ -55,15 +55,15 @@ type Resume struct {
 
 // Ready is the d of READY.
 type Ready struct {
-	V                int         `json:"v"`
-	User             SelfUser    `json:"user"`
-	Guilds           []GuildStub `json:"guilds"`
-	PrivateChannels  []Nothing   `json:"private_channels"`
-	SessionID        string      `json:"session_id"`
-	ResumeGatewayURL string      `json:"resume_gateway_url"`
-	Shard            [2]int      `json:"shard"`
-	Application      Application `json:"application"`
-	Trace            []string    `json:"_trace"`
+	V                int               `json:"v"`
+	User             SelfUser          `json:"user"`
+	Guilds           []GuildStub       `json:"guilds"`
+	PrivateChannels  []json.RawMessage `json:"private_channels"` // JSON of DirectChannel
+	SessionID        string            `json:"session_id"`
+	ResumeGatewayURL string            `json:"resume_gateway_url"`
+	Shard            [2]int            `json:"shard"`
+	Application      Application       `json:"application"`
+	Trace            []string          `json:"_trace"`
 }
 
 // Application as READY names it.

@@ -53,6 +53,7 @@ func (s *Server) Run(ctx context.Context) error {
 		{relay.RESTSubject(region), restWorkers, s.answerREST},
 		{relay.RPCSubject(region, "identify"), rpcWorkers, s.answerIdentify},
 		{relay.RPCSubject(region, "guild"), rpcWorkers, s.answerGuild},
+		{relay.RPCSubject(region, "direct"), rpcWorkers, s.answerDirect},
 	} {
 		stop, err := s.cfg.Bus.Serve(part.subject, queue, part.workers,
 			func(_ context.Context, body []byte) []byte { return part.answer(calls, body) })

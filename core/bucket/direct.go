@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/starling-chat/starling/core"
@@ -84,7 +85,7 @@ func (s *state) loadDirect(ctx context.Context, now time.Time, load func(context
 	return d, nil
 }
 
-// direct gives the command's channel, if it is the actor's.
+// directChannel gives the command's channel, if it is the actor's.
 func (t *turn) directChannel() (*direct, error) {
 	if t.channel() == 0 || t.channel().Bucket() != t.b.n {
 		return nil, proto.ErrUnknownChannel
@@ -113,6 +114,11 @@ func (t *turn) accessToDirect() (*access, *channel, proto.Permissions, error) {
 	d, err := t.directChannel()
 	if err != nil {
 		return nil, nil, 0, err
+	}
+	for _, of := range []string{"channel.", "overwrite.", "invite."} {
+		if strings.HasPrefix(t.cmd.Kind, of) {
+			return nil, nil, 0, proto.ErrDirectChannel
+		}
 	}
 	m, _ := d.g.members.get(t.actor())
 	return &access{g: d.g, member: m, base: proto.PermDirect}, d.ch, proto.PermDirect, nil

@@ -1,0 +1,313 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// A seat is a session's place in a direct channel. It holds one follow of the channel's bucket.
+//
+// No event is missed, and none comes twice: the bucket is followed first, and what comes from then on is kept. Then a core tells what the
+// channel is as of a sequence, with the messages since it came into the user's list; kept events up to that sequence are dropped, the
+// others are applied. What follows comes in order from the log.
+type seat struct {
+	session  *session
+	channel  proto.ID
+	since    proto.ID // messages above are news to the session
+	followed bool
+	loaded   bool
+	sequence uint64 // of the bucket, that it was loaded with
+	buffer   []buffered
+	restart  bool
+}
+
+// directShard is the shard that gets direct messages (Discord: Sharding).
+const directShard = 0
+
+const (
+	directTimeout = 4 * time.Second // for the channels of an IDENTIFY; those that take longer come after READY
+	followsAtOnce = 16
+	wantsPerCall  = 500
+)
+
+// openDirect gives s a seat in a channel that came into the user's list.
+func (l *loop) openDirect(s *session, channel, since proto.ID) {
+	if channel == 0 || s.dropped || s.directs[channel] != nil || s.shard[0] != directShard {
+		return
+	}
+	p := &seat{session: s, channel: channel, since: since}
+	s.directs[channel] = p
+	l.loadDirect(p, 0)
+}
+
+// loadDirect follows the channel's bucket and asks a core for a snapshot.
+func (l *loop) loadDirect(p *seat, pause time.Duration) {
+	user, follow := p.session.user, !p.followed
+	l.task(func(ctx context.Context) {
+		if !wait(ctx, pause) {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+		defer cancel()
+		m := directLoaded{seat: p}
+		if follow {
+			m.err = l.interest.follow(ctx, p.channel.Bucket())
+			m.followed = m.err == nil
+		}
+		if m.err == nil {
+			var found map[proto.ID]*pb.DirectSnapshot
+			found, m.err = l.cores.directs(ctx, user, []*pb.DirectWant{{Channel: uint64(p.channel), Since: uint64(p.since)}}, true)
+			m.snapshot = found[p.channel]
+		}
+		l.post(m)
+	})
+}
+
+// directLoaded brings a snapshot, or says why there is none.
+type directLoaded struct {
+	seat     *seat
+	followed bool // by this try
+	snapshot *pb.DirectSnapshot
+	err      error
+}
+
+func (m directLoaded) apply(l *loop) {
+	p, s := m.seat, m.seat.session
+	p.followed = p.followed || m.followed
+	if s.dropped || s.directs[p.channel] != p { // closed meanwhile
+		l.unfollowDirect(p)
+		return
+	}
+	switch {
+	case m.err != nil:
+		l.log.Warn("direct channel not loaded", "channel", p.channel, "err", m.err)
+		p.buffer, p.restart = nil, false
+		l.loadDirect(p, loadPause)
+		return
+	case p.restart:
+		p.buffer, p.restart = nil, false
+		l.loadDirect(p, 0)
+		return
+	case len(m.snapshot.Body) == 0: // no longer in the list; if it comes back, the user's bucket says so
+		l.leaveDirect(p)
+		return
+	}
+	p.loaded, p.sequence = true, m.snapshot.Sequence
+	if s.intents&(proto.IntentGuilds|proto.IntentDirectMessages) != 0 {
+		l.give(s, &event{kind: proto.EventChannelCreate, body: m.snapshot.Body})
+	}
+	if s.intents&proto.IntentDirectMessages != 0 {
+		for _, body := range m.snapshot.Messages {
+			l.give(s, &event{kind: proto.EventMessageCreate, body: body})
+		}
+	}
+	buffer := p.buffer
+	p.buffer = nil
+	for _, b := range buffer {
+		l.directFor(p, b.sequence, b.event, newDirectEvent(b.event))
+	}
+}
+
+// newDirectEvent wraps an event of a direct channel's log: all of it is for both users, whatever their intents.
+func newDirectEvent(e *pb.Event) *event {
+	ev := newEvent(e)
+	ev.bare = nil
+	if e.Type == proto.EventInternalDirectHidden {
+		ev.kind = proto.EventChannelDelete
+	}
+	return ev
+}
+
+// directEvent applies an event of a direct channel to the sessions of its users, and keeps it for those that are just identifying.
+func (l *loop) directEvent(seq uint64, e *pb.Event) {
+	var ev *event
+	for _, id := range e.Recipients {
+		u := l.users[proto.ID(id)]
+		if u == nil {
+			continue
+		}
+		for p := range u.pending {
+			p.keepDirect(seq, e)
+		}
+		for s := range u.sessions {
+			if p := s.directs[proto.ID(e.Channel)]; p != nil {
+				if ev == nil {
+					ev = newDirectEvent(e)
+				}
+				l.directFor(p, seq, e, ev)
+			}
+		}
+	}
+}
+
+// directFor applies an event for one seat.
+func (l *loop) directFor(p *seat, seq uint64, e *pb.Event, ev *event) {
+	s := p.session
+	switch {
+	case !p.loaded:
+		if len(p.buffer) == maxBuffered {
+			p.buffer, p.restart = nil, true
+		}
+		p.buffer = append(p.buffer, buffered{seq, e})
+	case seq <= p.sequence || s.directs[p.channel] != p:
+	case e.Type == proto.EventInternalDirectHidden:
+		if proto.ID(e.User) == s.user {
+			l.expelDirect(p, ev)
+		}
+	case e.Type == "" || e.Type[0] == '_':
+	default:
+		if want := proto.DirectIntent(e.Type); s.intents&want == want {
+			l.give(s, ev)
+		}
+	}
+}
+
+// directFleeting hands on what no log holds: typing.
+func (l *loop) directFleeting(e *pb.Event) {
+	ev := newDirectEvent(e)
+	ev.fleeting = true
+	want := proto.DirectIntent(e.Type)
+	for _, id := range e.Recipients {
+		if u := l.users[proto.ID(id)]; u != nil {
+			for s := range u.sessions {
+				if p := s.directs[proto.ID(e.Channel)]; p != nil && p.loaded && s.intents&want == want {
+					l.give(s, ev)
+				}
+			}
+		}
+	}
+}
+
+// directClosed is told by the user's bucket; the channel's own log may have said it before. A close that the seat's snapshot knew of is old.
+func (l *loop) directClosed(s *session, e *pb.Event) {
+	p := s.directs[proto.ID(e.Channel)]
+	switch {
+	case p == nil || p.loaded && e.Id <= p.sequence:
+	case p.loaded:
+		l.expelDirect(p, ownEvent(proto.EventChannelDelete, proto.DirectChannel{ID: p.channel, Type: proto.ChannelDM, Recipients: []proto.User{}}))
+	default:
+		l.leaveDirect(p)
+	}
+}
+
+// expelDirect takes a seat away and tells the session.
+func (l *loop) expelDirect(p *seat, gone *event) {
+	l.leaveDirect(p)
+	if p.session.intents&(proto.IntentGuilds|proto.IntentDirectMessages) != 0 {
+		l.give(p.session, gone)
+	}
+}
+
+func (l *loop) leaveDirect(p *seat) {
+	delete(p.session.directs, p.channel)
+	l.unfollowDirect(p)
+}
+
+func (l *loop) unfollowDirect(p *seat) {
+	if p.followed {
+		p.followed = false
+		l.interest.release(p.channel.Bucket())
+	}
+}
+
+// A heldDirect is a channel of somebody who identifies: followed, and asked for.
+type heldDirect struct {
+	channel  proto.ID
+	followed bool
+	snapshot *pb.DirectSnapshot // nil: comes later
+}
+
+// askDirects follows the buckets of a user's direct channels and asks for their snapshots. It fails for none: what is missing comes later.
+func (l *loop) askDirects(ctx context.Context, user *pb.UserSnapshot) []*heldDirect {
+	if user == nil || len(user.Direct) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, directTimeout)
+	defer cancel()
+	var held []*heldDirect
+	for _, body := range user.Direct {
+		var ch proto.DirectChannel
+		if json.Unmarshal(body, &ch) == nil && ch.ID != 0 {
+			held = append(held, &heldDirect{channel: ch.ID})
+		}
+	}
+	var g errgroup.Group
+	g.SetLimit(followsAtOnce)
+	for _, h := range held {
+		g.Go(func() error {
+			h.followed = l.interest.follow(ctx, h.channel.Bucket()) == nil
+			return nil
+		})
+	}
+	g.Wait()
+	for part := range slices.Chunk(held, wantsPerCall) {
+		var wants []*pb.DirectWant
+		for _, h := range part {
+			if h.followed {
+				wants = append(wants, &pb.DirectWant{Channel: uint64(h.channel)})
+			}
+		}
+		found, err := l.cores.directs(ctx, proto.ID(user.User), wants, false)
+		if err != nil {
+			l.log.Warn("direct channels not loaded", "user", user.User, "err", err)
+		}
+		for _, h := range part {
+			h.snapshot = found[h.channel]
+		}
+	}
+	return held
+}
+
+func (l *loop) releaseDirects(held []*heldDirect) {
+	for _, h := range held {
+		if h.followed {
+			l.interest.release(h.channel.Bucket())
+		}
+	}
+}
+
+// takeSeats seats a new session, before its READY, and gives the channels that READY lists and those that have to come later.
+func (l *loop) takeSeats(s *session, held []*heldDirect) (listed []json.RawMessage, later []proto.ID) {
+	listed = []json.RawMessage{}
+	for _, h := range held {
+		if s.shard[0] == directShard && h.snapshot != nil && len(h.snapshot.Body) > 0 && s.directs[h.channel] == nil {
+			s.directs[h.channel] = &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence}
+			listed = append(listed, h.snapshot.Body)
+			continue
+		}
+		if h.followed {
+			l.interest.release(h.channel.Bucket())
+		}
+		if h.snapshot == nil {
+			later = append(later, h.channel)
+		}
+	}
+	return listed, later
+}
+
+// keepDirect is keep for events of direct channels.
+func (p *pending) keepDirect(seq uint64, e *pb.Event) {
+	if len(p.direct) == maxKept {
+		p.stale = true
+		return
+	}
+	p.direct = append(p.direct, buffered{seq, e})
+}
+
+// directSince is the id above which messages are news, of _DM_OPENED.
+func directSince(e *pb.Event) proto.ID {
+	var link struct {
+		Since proto.ID `json:"since"`
+	}
+	if json.Unmarshal(e.Body, &link) != nil {
+		return 0
+	}
+	return link.Since
+}
