@@ -72,14 +72,16 @@ func (l *loop) guildUpdate(g *guild, e *pb.Event) error {
 	return nil
 }
 
+// guildDelete also forgets the guild: what is left of it would open to whoever's own bucket has not heard of the end.
 func (l *loop) guildDelete(g *guild, e *pb.Event) {
 	gone := newEvent(e)
 	if len(e.Body) == 0 {
 		gone = ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id})
 	}
-	for _, m := range g.memberships() {
+	for _, m := range g.places() {
 		l.expel(m, gone)
 	}
+	l.forgetGuild(g)
 }
 
 func (l *loop) roleSet(g *guild, e *pb.Event) error {

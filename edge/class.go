@@ -54,9 +54,21 @@ func (g *guild) classFor(user proto.ID, row *proto.Member) *class {
 	return c
 }
 
-// can tells whether the class holds want in a channel; nobody holds anything in one that does not exist.
+// can tells whether the class holds want in a channel, or in the guild as a whole if channel is 0; nobody holds anything in a channel that
+// does not exist.
 func (c *class) can(g *guild, channel proto.ID, want proto.Permissions) bool {
+	if channel == 0 {
+		return c.inGuild(g).Has(want)
+	}
 	return c.permissions(g, channel).Has(want)
+}
+
+// inGuild is what the class may do in the guild as a whole.
+func (c *class) inGuild(g *guild) proto.Permissions {
+	if !c.hasBase {
+		c.base, c.hasBase = proto.GuildPermissions(g.id, c.owner, c.roles, g.roles), true
+	}
+	return c.base
 }
 
 func (c *class) permissions(g *guild, channel proto.ID) proto.Permissions {
@@ -67,10 +79,7 @@ func (c *class) permissions(g *guild, channel proto.ID) proto.Permissions {
 	if ch == nil {
 		return 0
 	}
-	if !c.hasBase {
-		c.base, c.hasBase = proto.GuildPermissions(g.id, c.owner, c.roles, g.roles), true
-	}
-	p := proto.ChannelPermissions(g.id, c.base, c.user, c.roles, ch.Overwrites)
+	p := proto.ChannelPermissions(g.id, c.inGuild(g), c.user, c.roles, ch.Overwrites)
 	c.perms[channel] = p
 	return p
 }

@@ -126,6 +126,9 @@ func (w *randomGuild) check(t *testing.T) {
 		u := m.session.user
 		row := g.row(u)
 		base := proto.GuildPermissions(guildID, g.meta.OwnerID == u, row.Roles, g.roles)
+		if got := m.class.inGuild(g); got != base {
+			t.Fatalf("user %d: got %d in the guild, want %d", u, got, base)
+		}
 		views := map[proto.ID]bool{}
 		for id, ch := range g.channels {
 			want := proto.ChannelPermissions(guildID, base, u, row.Roles, ch.Overwrites)

@@ -181,6 +181,17 @@ func (g *guild) memberships() []*membership {
 	return out
 }
 
+// places lists all memberships of a loaded guild, those that wait for a member's row included.
+func (g *guild) places() []*membership {
+	out := g.memberships()
+	for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
+		for _, ms := range list {
+			out = append(out, ms...)
+		}
+	}
+	return out
+}
+
 // placesOf lists the places of one user's sessions.
 func (l *loop) placesOf(g *guild, id proto.ID) []*membership {
 	var out []*membership

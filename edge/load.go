@@ -134,12 +134,7 @@ func (l *loop) loadFailed(g *guild, err error) {
 
 // reload throws a guild's tables away and begins again: its sessions see it go and come back.
 func (l *loop) reload(g *guild) {
-	places := g.memberships()
-	for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
-		for _, ms := range list {
-			places = append(places, ms...)
-		}
-	}
+	places := g.places()
 	l.forgetGuild(g)
 	fresh := &guild{id: g.id, idle: l.now()}
 	l.guilds[g.id] = fresh

@@ -121,6 +121,23 @@ func TestJoinAndLeaveWhileConnected(t *testing.T) {
 	}
 }
 
+// A deleted guild is gone for everybody, also for those whose own bucket has not heard of it.
+func TestGuildDeleted(t *testing.T) {
+	w := newWorld(t, nil)
+	alice, _ := w.login(t, w.alice, nil)
+	bob, _ := w.login(t, w.bob, nil)
+	w.core.DeleteGuild(w.guild)
+	if f := alice.Expect(proto.EventGuildDelete, nil); strings.Contains(string(f.D), "unavailable") {
+		t.Fatalf("GUILD_DELETE %s", f.D)
+	}
+	bob.Expect(proto.EventGuildDelete, nil)
+	again := w.dial(t)
+	if r := again.Identify(w.alice.Token, nil); len(r.Guilds) != 1 {
+		t.Fatalf("READY lists %v", r.Guilds)
+	}
+	again.Expect(proto.EventGuildDelete, nil)
+}
+
 // Joins of a guild that is busy: whatever is said after the join arrives, once, after GUILD_CREATE.
 func TestJoinMissesNothing(t *testing.T) {
 	w := newWorld(t, nil)

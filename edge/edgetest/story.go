@@ -104,6 +104,12 @@ func (c *Core) Leave(g *proto.Guild, u *User) {
 		&pb.Event{Type: proto.EventInternalGuildLeft, User: uint64(u.ID), Guild: uint64(g.ID), Id: seq})
 }
 
+// DeleteGuild ends a guild; the lists of its members' own buckets still hold it.
+func (c *Core) DeleteGuild(g *proto.Guild) {
+	c.Publish(g.ID.Bucket(), func() { delete(c.guilds, g.ID) }, &pb.Event{Type: proto.EventGuildDelete, Guild: uint64(g.ID), Id: uint64(g.ID),
+		Body: body(proto.GuildStub{ID: g.ID})})
+}
+
 // ResetToken makes a bot's token worth nothing.
 func (c *Core) ResetToken(u *User) {
 	c.Publish(u.ID.Bucket(), func() { delete(c.users, u.Token) }, &pb.Event{Type: proto.EventInternalTokenReset, User: uint64(u.ID), Id: uint64(u.ID)})
