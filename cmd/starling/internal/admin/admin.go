@@ -1,9 +1,12 @@
 // Package admin serves the page of one role for operators and tools, on loopback: /healthz, /readyz, /metrics, /debug/pprof/,
-// /debug/check and, of a core, /debug/routes. It asks the role through Probes and never changes anything; it is not the API and asks nobody for a token.
+// /debug/check, of a core /debug/routes, and below /admin/v1/ what the role lets operators see and do. It asks the role through Probes and
+// adds nothing to what these tell; it is not the API and asks nobody for a token: who can connect to loopback is an operator, but no page of
+// a browser that somebody else's site sent here.
 package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +25,14 @@ type Probes struct {
 	Check      func() error // nil: my tables agree with each other; may take seconds
 	// Routes is the table of the API, a line each: /debug/routes. nil: the role serves none, and has no such page.
 	Routes func() ([]string, error)
+	// Pages are the role's own, below /admin/v1/; nil: none but "self".
+	Pages http.Handler
+}
+
+// Self answers GET /admin/v1/self.
+type Self struct {
+	Role string `json:"role"`
+	Name string `json:"name"`
 }
 
 // Handler serves the page.
@@ -36,13 +47,20 @@ func Handler(p Probes) http.Handler {
 	if p.Routes != nil {
 		mux.HandleFunc("GET /debug/routes", table(p.Routes))
 	}
+	if p.Pages != nil {
+		mux.Handle("/admin/v1/", p.Pages)
+	}
+	mux.HandleFunc("GET /admin/v1/self", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(Self{p.Role, p.Name}) // who went away needs no answer
+	})
 	mux.Handle("GET /metrics", promhttp.Handler())
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	return guard(mux)
 }
 
 func answer(probe func() error) http.HandlerFunc {

@@ -25,5 +25,5 @@ func (c *Core) Ready() <-chan struct{} { return c.srv.Ready() }
 // Probes is Node's.
 func (c *Core) Probes() admin.Probes {
 	return admin.Probes{Role: "core", Name: c.name, Ready: func() error { return started(c.srv.Ready()) }, Check: c.srv.Check,
-		Routes: c.srv.Routes}
+		Routes: c.srv.Routes, Pages: c.srv.Console()}
 }

@@ -37,7 +37,7 @@ func (e *Edge) Ready() <-chan struct{} { return e.srv.Ready() }
 
 // Probes is Node's. An edge that drains is healthy and not ready: nobody new is to come.
 func (e *Edge) Probes() admin.Probes {
-	return admin.Probes{Role: "edge", Name: e.name, Healthy: e.healthy, Check: e.srv.Check, Ready: func() error {
+	return admin.Probes{Role: "edge", Name: e.name, Healthy: e.healthy, Check: e.srv.Check, Pages: e.srv.Console(), Ready: func() error {
 		if e.draining.Load() {
 			return errors.New("draining")
 		}
