@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/starling-chat/starling/proto"
@@ -124,9 +125,13 @@ func reason(err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number // "connection refused"
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return fmt.Errorf("%s: %w", op.Op, op.Err)
+		return op.Err
 	}
 	return err
 }

@@ -53,9 +53,7 @@ func (m *model) markNew(ch *channel) {
 	read := m.world.marks.read[ch.id]
 	for _, e := range ch.lines.entries {
 		if e.id > read && e.author != m.world.me {
-			if read > 1 {
-				ch.lines.newFrom = e.id
-			}
+			ch.lines.newFrom = e.id
 			return
 		}
 	}

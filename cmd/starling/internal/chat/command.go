@@ -22,7 +22,7 @@ var commands []command
 func init() { // it refers to itself by /help
 	commands = []command{
 		{"help", "", "this page", false, func(m *model, _ string) tea.Cmd { m.help = true; return nil }},
-		{"guild", "NAME", "make a guild with a first channel", true, (*model).makeGuild},
+		{"guild", "NAME", "make a guild; its first channel is #general", true, (*model).makeGuild},
 		{"channel", "NAME", "make a channel in this guild", true, (*model).makeChannel},
 		{"invite", "", "make a code that lets others join this guild", false, (*model).makeInvite},
 		{"join", "CODE", "join a guild by the code of an invite", true, (*model).join},
@@ -99,9 +99,6 @@ func (m *model) makeGuild(name string) tea.Cmd {
 	api, ctx := m.api, m.ctx
 	return func() tea.Msg {
 		g, err := api.CreateGuild(ctx, name)
-		if err == nil {
-			_, err = api.CreateChannel(ctx, g.ID, "general")
-		}
 		return done{wrong: "The guild was not made", right: "A guild of your own. /invite lets others in.", err: err,
 			then: func(m *model) tea.Cmd { return m.visit(g.ID) }}
 	}

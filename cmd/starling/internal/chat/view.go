@@ -284,9 +284,11 @@ func (m *model) foot() string {
 		_, host, _ = strings.Cut(m.api.URL(), "://")
 	}
 	left := fmt.Sprintf(" %s %s @ %s", dot, m.world.name, cleanLine(host))
-	right := "f1 help · ctrl+n/p channels · tab messages · ctrl+q quit "
-	if cells(left)+cells(right)+2 > m.width {
-		right = "f1 help "
+	right := ""
+	for _, keys := range []string{"f1 help ", "f1 help · ctrl+n/p channels ", "f1 help · ctrl+n/p channels · tab messages · ctrl+q quit "} {
+		if cells(left)+cells(keys)+2 <= m.width {
+			right = keys
+		}
 	}
 	return fit(fit(left, m.width-cells(right))+dim.Render(right), m.width)
 }
