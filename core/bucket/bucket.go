@@ -71,8 +71,9 @@ type bucket struct {
 	lastEntry core.Applied
 	dirAt     core.Checkpoint // once the directory has applied what it was given
 	histAt    core.Checkpoint
-	slow      bool // the history did not keep up at the last group
-	due       bool // entries owe effects that the outbox has not been told of
+	replayed  uint64 // sequence up to which the history was given entries at take-over
+	slow      bool   // the history did not keep up at the last group
+	due       bool   // entries owe effects that the outbox has not been told of
 }
 
 func newBucket(o *Owner, n int) *bucket {

@@ -50,6 +50,8 @@ func (b *bucket) check(ctx context.Context) error {
 		return fmt.Errorf("bucket %d: %d answers wait for a directory that is synced", b.n, len(b.owed))
 	case len(b.overlay.order) == 0 && len(b.overlay.messages) > 0:
 		return fmt.Errorf("bucket %d: %d messages pending between groups", b.n, len(b.overlay.messages))
+	case len(b.overlay.pending) > 0 || len(b.overlay.postOrder) == 0 && len(b.overlay.posts) > 0:
+		return fmt.Errorf("bucket %d: %d reactions and pins pending between groups", b.n, len(b.overlay.posts))
 	}
 	if !b.synced() {
 		return nil // the log is ahead, as it may be

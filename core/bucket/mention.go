@@ -1,9 +1,11 @@
 package bucket
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -47,20 +49,71 @@ func parseMentions(content string) mentioned {
 	return m
 }
 
-// mention fills msg from its content: users that are members, roles of the guild that are mentionable or that the author may mention,
-// everyone if the author may. It returns the users mentioned.
-func (t *turn) mention(a *access, p proto.Permissions, msg *proto.Message) ([]uint64, error) {
+// allowance is whom a message may mention.
+type allowance struct {
+	everyone, allUsers, allRoles, replied bool
+	users, roles                          []proto.ID
+}
+
+// allow reads allowed_mentions; without it everybody may be mentioned whom the text names.
+func allow(in *core.AllowedMentions) (allowance, error) {
+	if in == nil {
+		return allowance{everyone: true, allUsers: true, allRoles: true, replied: true}, nil
+	}
+	w := allowance{users: in.Users, roles: in.Roles, replied: in.RepliedUser}
+	for _, kind := range in.Parse {
+		switch kind {
+		case "everyone":
+			w.everyone = true
+		case "users":
+			w.allUsers = true
+		case "roles":
+			w.allRoles = true
+		default:
+			return w, proto.InvalidForm("allowed_mentions", "BASE_TYPE_CHOICES", "parse: Value must be one of {'users', 'roles', 'everyone'}.")
+		}
+	}
+	switch {
+	case len(w.users) > maxMentions || len(w.roles) > maxMentions:
+		return w, proto.InvalidForm("allowed_mentions", "BASE_TYPE_MAX_LENGTH", fmt.Sprintf("Must be %d or fewer in length.", maxMentions))
+	case w.allUsers && len(w.users) > 0:
+		return w, proto.InvalidForm("allowed_mentions", "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+			`parse:["users"] and users: [ids...] are mutually exclusive.`)
+	case w.allRoles && len(w.roles) > 0:
+		return w, proto.InvalidForm("allowed_mentions", "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+			`parse:["roles"] and roles: [ids...] are mutually exclusive.`)
+	}
+	return w, nil
+}
+
+// mention fills msg from its content and what it answers: users that are members, roles of the guild that are mentionable or that the
+// author may mention, everyone if the author may; of all of them those that are allowed. It returns the users mentioned.
+func (t *turn) mention(a *access, p proto.Permissions, msg *proto.Message, allowed *core.AllowedMentions) ([]uint64, error) {
+	may, err := allow(allowed)
+	if err != nil {
+		return nil, err
+	}
 	msg.Mentions, msg.MentionRoles, msg.MentionEveryone = []proto.User{}, []proto.ID{}, false
 	found := parseMentions(msg.Content)
 	all := p.Has(proto.PermMentionEveryone)
-	msg.MentionEveryone = found.everyone && all
+	msg.MentionEveryone = found.everyone && all && may.everyone
 	for _, id := range found.roles {
-		if r, ok := a.g.roles[id]; ok && id != a.g.info.ID && (r.Mentionable || all) {
+		r, ok := a.g.roles[id]
+		if ok && id != a.g.info.ID && (r.Mentionable || all) && (may.allRoles || slices.Contains(may.roles, id)) {
 			msg.MentionRoles = append(msg.MentionRoles, id)
 		}
 	}
-	var users []uint64
+	var named []proto.ID
 	for _, id := range found.users {
+		if may.allUsers || slices.Contains(may.users, id) {
+			named = append(named, id)
+		}
+	}
+	if original := msg.Referenced.Message; original != nil && may.replied && !slices.Contains(named, original.Author.ID) {
+		named = append(named, original.Author.ID)
+	}
+	var users []uint64
+	for _, id := range named {
 		m, err := t.b.state.member(t.ctx, a.g, id)
 		if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/starling-chat/starling/core"
@@ -51,8 +52,14 @@ func messageCreate(t *turn) error {
 	msg := proto.Message{ChannelID: ch.ID, Author: *a.member.User, Content: body.Content, TTS: body.TTS,
 		Attachments: []proto.Nothing{}, Embeds: []proto.Nothing{}, Components: []proto.Nothing{}, Flags: body.Flags & messageFlags, Nonce: raw}
 	a.locate(&msg)
-	mentions, err := t.mention(a, p, &msg)
+	if err := t.reply(a, p, body.Reference, &msg); err != nil {
+		return err
+	}
+	mentions, err := t.mention(a, p, &msg, body.AllowedMentions)
 	if err != nil {
+		return err
+	}
+	if err := t.slow(a, ch, p); err != nil {
 		return err
 	}
 	if msg.ID, err = t.newID(); err != nil {
@@ -62,6 +69,7 @@ func messageCreate(t *turn) error {
 	t.showAll(msg.ID)
 	ev := t.emitMessage(proto.EventMessageCreate, &msg, mentions, func() {
 		ch.last, ch.lastKnown = msg.ID, true
+		ch.slow.spoke(a.user(), t.now, time.Duration(ch.RateLimitPerUser)*time.Second)
 	})
 	if enforced {
 		ev.Nonce = nonce
@@ -85,6 +93,9 @@ func messageEdit(t *turn) error {
 	if msg.Author.ID != a.user() && (body.Content != nil || !p.Has(proto.PermManageMessages)) {
 		return proto.ErrNotAuthor // others may change flags, with MANAGE_MESSAGES
 	}
+	if err := t.refer(a.g.info.ID, msg); err != nil {
+		return err
+	}
 	if body.Content == nil && body.Flags == nil {
 		return t.just(200, restMessage(*msg))
 	}
@@ -98,7 +109,7 @@ func messageEdit(t *turn) error {
 			return err
 		}
 		msg.Content = *body.Content
-		if mentions, err = t.mention(a, p, msg); err != nil {
+		if mentions, err = t.mention(a, p, msg, body.AllowedMentions); err != nil {
 			return err
 		}
 		edited := proto.Time(t.now)
@@ -120,6 +131,17 @@ func messageDelete(t *turn) error {
 	}
 	if msg.Author.ID != a.user() && !p.Has(proto.PermManageMessages) {
 		return proto.ErrMissingPermission
+	}
+	if err := t.dropReactions(a.g.info.ID, ch.ID, msg.ID); err != nil {
+		return err
+	}
+	if err := t.dropPins(a.g.info.ID, ch.ID, msg); err != nil {
+		return err
+	}
+	if msg.Author.ID != a.user() {
+		if err := t.audit(a.g, proto.AuditMessageDelete, msg.Author.ID, nil, &proto.AuditOptions{ChannelID: &ch.ID, Count: "1"}); err != nil {
+			return err
+		}
 	}
 	gone := proto.MessageDelete{ID: msg.ID, ChannelID: ch.ID, GuildID: a.g.info.ID}
 	ev := t.emit(&pb.Event{Type: proto.EventMessageDelete, Guild: uint64(a.g.info.ID), Channel: uint64(ch.ID), Id: uint64(msg.ID),
@@ -155,6 +177,11 @@ func (t *turn) emitMessage(kind string, msg *proto.Message, mentions []uint64, e
 	if msg.Content != "" {
 		bare := *msg
 		bare.Content = ""
+		if original := msg.Referenced.Message; original != nil {
+			inner := *original
+			inner.Content = ""
+			bare.Referenced.Message = &inner
+		}
 		ev.BodyNoContent = encode(bare)
 	}
 	t.shown = encode(restMessage(*msg))
@@ -230,10 +257,7 @@ func parseNonce(raw json.RawMessage) (string, json.RawMessage, error) {
 }
 
 // restMessage is the form that REST answers with.
-func restMessage(m proto.Message) proto.Message {
-	m.GuildID, m.Member = nil, nil
-	return m
-}
+func restMessage(m proto.Message) proto.Message { return m.REST() }
 
 func mentionIDs(m *proto.Message) []uint64 {
 	var ids []uint64

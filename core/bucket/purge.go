@@ -38,6 +38,7 @@ func messagesPurge(t *turn) error {
 		}
 	}
 	var first *pb.Event
+	var gone []*proto.Message
 	slices.Sort(body.Messages)
 	for _, id := range slices.Compact(body.Messages) {
 		msg, err := t.b.message(t.ctx, ch.ID, id)
@@ -56,6 +57,13 @@ func messagesPurge(t *turn) error {
 		if first == nil {
 			first = ev
 		}
+		gone = append(gone, msg)
+		if err := t.dropReactions(a.g.info.ID, ch.ID, id); err != nil {
+			return err
+		}
+	}
+	if err := t.dropPins(a.g.info.ID, ch.ID, gone...); err != nil {
+		return err
 	}
 	if first == nil {
 		return t.just(204, nil)

@@ -54,6 +54,7 @@ type channel struct {
 	proto.Channel
 	last      proto.ID // newest message, if lastKnown
 	lastKnown bool
+	slow      *slowMode // nil until slow mode counts
 }
 
 // loaded tells whether a guild, or a direct channel, can be worked on without the directory; that it does not exist cannot.

@@ -66,6 +66,7 @@ func (b *bucket) takeOver(ctx context.Context) error {
 		return fmt.Errorf("bucket %d: take over: %w", b.n, err)
 	}
 	pos := w.Position()
+	b.replayed = b.histAt.Sequence
 	if replayed >= replayTouch {
 		b.touch()
 	}

@@ -83,6 +83,14 @@ func init() { // not a literal: handlers reach countCommand, which reads the tab
 		core.KindMessageDelete: messaging(messageDelete),
 		core.KindMessagesPurge: messaging(messagesPurge),
 		core.KindTyping:        passing(typing),
+
+		core.KindMessageBulkDelete:   messaging(messageBulkDelete),
+		core.KindPin:                 messaging(pin),
+		core.KindUnpin:               messaging(unpin),
+		core.KindReactionAdd:         messaging(reactionAdd),
+		core.KindReactionRemove:      messaging(reactionRemove),
+		core.KindReactionRemoveAll:   messaging(reactionRemoveAll),
+		core.KindReactionRemoveEmoji: messaging(reactionRemoveEmoji),
 	}
 }
 
