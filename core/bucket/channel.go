@@ -113,11 +113,13 @@ func channelDelete(t *turn) error {
 			}
 		}
 	}
+	next, named := a.g.unnamed(ch.ID)
+	if named {
+		t.updateGuild(a.g, next) // the stores know by themselves, clients by this
+	}
 	ev := t.emitChannel(proto.EventChannelDelete, ch.Channel, func() {
 		delete(a.g.channels, ch.ID)
-		if s := a.g.info.SystemChannelID; s != nil && *s == ch.ID {
-			a.g.info.SystemChannelID = nil
-		}
+		a.g.info = next
 	})
 	if err := t.audit(a.g, proto.AuditChannelDelete, ch.ID, changes(ch.Channel, nil, auditedChannel...), nil); err != nil {
 		return err

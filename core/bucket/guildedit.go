@@ -44,10 +44,8 @@ func guildEdit(t *turn) error {
 	if next.Name == "" {
 		return proto.InvalidForm("name", "BASE_TYPE_REQUIRED", "This field is required")
 	}
-	shown := next
-	shown.Roles, shown.MemberCount = a.g.sortedRoles(), 0
-	ev := t.emit(&pb.Event{Type: proto.EventGuildUpdate, Guild: uint64(next.ID), Id: uint64(next.ID)}, shown, func() { a.g.info = next })
-	if len(ev.Body) > entryBytes {
+	ev := t.updateGuild(a.g, next)
+	if ev == nil {
 		return proto.InvalidForm("icon", "BASE_TYPE_MAX_LENGTH", "The guild would be too large.")
 	}
 	if diff := changes(auditable(a.g.info), auditable(next), auditedGuild...); diff != nil {
@@ -56,6 +54,28 @@ func guildEdit(t *turn) error {
 		}
 	}
 	return t.answered(ev, 200)
+}
+
+// updateGuild emits GUILD_UPDATE: the guild's own fields, with the roles that clients want in it. nil: no entry of the log could hold it.
+func (t *turn) updateGuild(g *guild, next proto.Guild) *pb.Event {
+	shown := next
+	shown.Roles, shown.MemberCount = g.sortedRoles(), 0
+	body := encode(shown)
+	if len(body) > entryBytes {
+		return nil
+	}
+	return t.emit(&pb.Event{Type: proto.EventGuildUpdate, Guild: uint64(next.ID), Id: uint64(next.ID), Body: body}, nil, func() { g.info = next })
+}
+
+// unnamed is the guild's own fields without a channel; false if none of them names it.
+func (g *guild) unnamed(channel proto.ID) (next proto.Guild, named bool) {
+	next = g.info
+	for _, id := range []**proto.ID{&next.SystemChannelID, &next.RulesChannelID, &next.PublicUpdatesChannelID, &next.AFKChannelID} {
+		if *id != nil && **id == channel {
+			*id, named = nil, true
+		}
+	}
+	return next, named
 }
 
 // heir is the member that the actor, the owner, gives the guild to.

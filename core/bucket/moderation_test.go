@@ -206,6 +206,12 @@ func TestGuildLife(t *testing.T) {
 		t.Errorf("null clears: %+v", g)
 	}
 
+	attic := h.attic()
+	w.do(200, h.cmd(core.KindGuildEdit, adam, 0), core.GuildEdit{RulesChannelID: set(attic), SystemChannelID: set(attic)}, nil)
+	w.do(200, h.in(attic, core.KindChannelDelete, adam, 0), nil, nil)
+	if g, _ := h.snapshot(); g.RulesChannelID != nil || g.SystemChannelID != nil {
+		t.Errorf("the guild names a deleted channel: %+v", g)
+	}
 	w.refused(proto.ErrMissingPermission, h.cmd(core.KindGuildEdit, adam, 0), core.GuildEdit{OwnerID: &adam})
 	w.refused(proto.ErrUnknownMember, h.cmd(core.KindGuildEdit, olga, 0), core.GuildEdit{OwnerID: &bob})
 	w.refused(proto.ErrMissingPermission, h.cmd(core.KindGuildDelete, adam, 0), nil)
