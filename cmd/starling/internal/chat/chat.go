@@ -21,12 +21,15 @@ type Config struct {
 	In   io.Reader // nil: the terminal
 	Out  io.Writer // nil: the terminal
 	Env  []string  // as os.Environ gives it
-
-	Options []tea.ProgramOption // for tests: the size of a window that is none
 }
 
 // Run shows the client until its user leaves or ctx ends.
 func Run(ctx context.Context, cfg Config) error {
+	return run(ctx, cfg, func(m tea.Model) tea.Model { return m })
+}
+
+// run is Run with something between the program and the model.
+func run(ctx context.Context, cfg Config, around func(tea.Model) tea.Model, options ...tea.ProgramOption) error {
 	getenv := func(name string) string {
 		for _, e := range cfg.Env {
 			if v, ok := strings.CutPrefix(e, name+"="); ok {
@@ -50,14 +53,14 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := m.begin(ring, cfg.URL, cfg.User); err != nil {
 		return err
 	}
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithEnvironment(environment(cfg.Env))}
+	options = append(options, tea.WithContext(ctx), tea.WithEnvironment(environment(cfg.Env)))
 	if cfg.In != nil {
 		options = append(options, tea.WithInput(cfg.In))
 	}
 	if cfg.Out != nil {
 		options = append(options, tea.WithOutput(cfg.Out))
 	}
-	_, err = tea.NewProgram(m, append(options, cfg.Options...)...).Run()
+	_, err = tea.NewProgram(around(m), options...).Run()
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil {
 		return nil
 	}
