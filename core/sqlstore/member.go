@@ -57,7 +57,7 @@ func putMember(c change, guild, user proto.ID, m proto.Member) error {
 	case errors.Is(err, sql.ErrNoRows):
 		err = c.exec(`UPDATE guilds SET member_count = member_count + 1 WHERE id = $1`, int64(guild))
 	case found && body(was) == body(m):
-		return nil
+		return nameMember(c, guild, user, m, told) // whose profile may be what changed
 	}
 	if err != nil {
 		return err

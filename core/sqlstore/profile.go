@@ -24,6 +24,9 @@ func userUpdate(c change) error {
 	if err := claimName(c, u); err != nil {
 		return err
 	}
+	if err := renameMember(c, u); err != nil {
+		return err
+	}
 	guilds, err := collect(c.ctx, c.tx, scanInt, `SELECT guild_id FROM user_guilds WHERE user_id = $1 AND joined = TRUE ORDER BY guild_id`, int64(u.ID))
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func nameMember(c change, guild, user proto.ID, m proto.Member, told *proto.User
 }
 
 // renameMember gives a user's new names to all places where the user is a member. Where a join is written at this very moment, in the
-// transaction of another bucket, Postgres may let it keep the names of before until the member changes next.
+// transaction of another bucket, Postgres may let it keep the names of before until catchUp's command comes to the guild.
 func renameMember(c change, u proto.User) error {
 	guilds, err := collect(c.ctx, c.tx, scanInt, `SELECT guild_id FROM members WHERE user_id = $1 ORDER BY guild_id`, int64(u.ID))
 	if err != nil {
