@@ -48,6 +48,8 @@ const why = "proto is the contract, relay alone moves events, edge and core meet
 var only = map[string]string{
 	"github.com/nats-io/":             "relay",
 	"modernc.org/sqlite":              "core/sqlstore",
+	"github.com/jackc/pgx":            "core/sqlstore",
+	"github.com/pressly/goose":        "core/sqlstore",
 	"github.com/cockroachdb/pebble":   "core/pebble",
 	"github.com/gocql/gocql":          "core/cql",
 	"github.com/gobwas/ws":            "edge",

@@ -11,7 +11,12 @@ import (
 
 // BenchmarkJoin is what a member's joining costs: member, count, outbox and checkpoint in one transaction.
 func BenchmarkJoin(b *testing.B) {
-	d := openAt(b, b.TempDir())
+	for name, open := range databases {
+		b.Run(name, func(b *testing.B) { benchmarkJoin(b, open(b, b.TempDir())) })
+	}
+}
+
+func benchmarkJoin(b *testing.B, d core.Directory) {
 	defer d.Close()
 	const guild = proto.ID(7 << 12)
 	b.ReportAllocs()

@@ -3,10 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,9 +12,6 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 const readers = 4 // connections; WAL lets them read beside the writer
 
@@ -36,12 +31,11 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
-	write, err := openFile(path, url.Values{"_txlock": {"immediate"}}, "journal_mode(WAL)", "synchronous(NORMAL)")
+	write, err := openToWrite(path)
 	if err != nil {
 		return nil, err
 	}
-	write.SetMaxOpenConns(1)
-	if err := migrate(ctx, goose.DialectSQLite3, write); err != nil {
+	if _, err := migrate(ctx, goose.DialectSQLite3, write); err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
 	read, err := openFile(path, nil, "query_only(1)")
@@ -66,6 +60,16 @@ func makeFile(path string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// openToWrite opens the one connection that writes.
+func openToWrite(path string) (*sql.DB, error) {
+	db, err := openFile(path, url.Values{"_txlock": {"immediate"}}, "journal_mode(WAL)", "synchronous(NORMAL)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
 }
 
 func openFile(path string, query url.Values, pragmas ...string) (*sql.DB, error) {
@@ -94,21 +98,4 @@ func (s *Store) synced(ctx context.Context, f func(tx *sql.Tx) error) error {
 	// Even if ctx ended meanwhile: a connection left at FULL would make every later Apply slow.
 	defer conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = NORMAL")
 	return inTx(ctx, conn, f)
-}
-
-// migrate brings the schema up to date.
-func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(dialect, db, files, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(backfillMembers))
-	if err != nil {
-		return err
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
 }

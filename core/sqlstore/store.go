@@ -45,8 +45,21 @@ type beginner interface {
 	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
 }
 
-// inTx runs f in a transaction and commits unless f fails.
+// maxTries of a transaction that Postgres undoes because of others that run beside it; each begins anew with what those left.
+const maxTries = 5
+
+// inTx runs f in a transaction and commits unless f fails. f may run several times.
 func inTx(ctx context.Context, db beginner, f func(tx *sql.Tx) error) error {
+	for tries := 1; ; tries++ {
+		err := oneTx(ctx, db, f)
+		if tries == maxTries || !conflict(err) {
+			return err
+		}
+		conflicts.Inc()
+	}
+}
+
+func oneTx(ctx context.Context, db beginner, f func(tx *sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
