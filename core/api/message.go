@@ -45,7 +45,12 @@ func (s *Server) sendMessage(c *call) (reply, error) {
 			return reply{}, err
 		}
 	}
-	return s.do(c, cmd, in)
+	r, err := s.do(c, cmd, in)
+	var slow *proto.Error
+	if errors.As(err, &slow) && slow.Code == proto.CodeSlowMode {
+		s.slowHeaders(c, slow)
+	}
+	return r, err
 }
 
 func checkContent(content string) error {
@@ -107,9 +112,9 @@ func (s *Server) pageMessages(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, fmt.Errorf("channel %d: messages: %w", id, err)
 	}
-	out := make([]proto.Message, 0, len(messages))
-	for _, m := range messages {
-		out = append(out, restMessage(m))
+	out, err := s.present(c.ctx(), id, c.who.User, messages)
+	if err != nil {
+		return reply{}, err
 	}
 	return reply{http.StatusOK, out}, nil
 }
@@ -131,36 +136,44 @@ func (s *Server) around(c *call, channel proto.ID, p page) ([]proto.Message, err
 	return append(newer, older...), nil
 }
 
-// restMessage is a message as REST gives it: guild and member are for events.
-func restMessage(m proto.Message) proto.Message {
-	m.GuildID, m.Member = nil, nil
-	return m
-}
-
 func (s *Server) getMessage(c *call) (reply, error) {
-	channel, err := c.pathID("channel")
+	m, err := s.readMessage(c)
 	if err != nil {
 		return reply{}, err
+	}
+	out, err := s.present(c.ctx(), m.ChannelID, c.who.User, []proto.Message{m})
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{http.StatusOK, out[0]}, nil
+}
+
+// readMessage finds the message of the path, if the caller may read it.
+func (s *Server) readMessage(c *call) (proto.Message, error) {
+	var none proto.Message
+	channel, err := c.pathID("channel")
+	if err != nil {
+		return none, err
 	}
 	id, err := c.pathID("message")
 	if err != nil {
-		return reply{}, err
+		return none, err
 	}
 	_, _, perms, err := s.channelSeat(c.ctx(), channel, c.who.User)
 	if err != nil {
-		return reply{}, err
+		return none, err
 	}
 	if !perms.Has(proto.PermReadMessageHistory) {
-		return reply{}, proto.ErrMissingAccess
+		return none, proto.ErrMissingAccess
 	}
 	m, err := s.cfg.History.Message(c.ctx(), channel, id)
 	if errors.Is(err, core.ErrNotFound) {
-		return reply{}, proto.ErrUnknownMessage
+		return none, proto.ErrUnknownMessage
 	}
 	if err != nil {
-		return reply{}, fmt.Errorf("channel %d: message %d: %w", channel, id, err)
+		return none, fmt.Errorf("channel %d: message %d: %w", channel, id, err)
 	}
-	return reply{http.StatusOK, restMessage(m)}, nil
+	return m, nil
 }
 
 func (s *Server) editMessage(c *call) (reply, error) {
@@ -180,6 +193,23 @@ func (s *Server) editMessage(c *call) (reply, error) {
 		*in.Flags &= flagSuppressEmbeds
 	}
 	cmd, err := s.messageCommand(c, core.KindMessageEdit)
+	if err != nil {
+		return reply{}, err
+	}
+	r, err := s.do(c, cmd, in)
+	if err != nil {
+		return reply{}, err
+	}
+	return s.withReactions(c, r)
+}
+
+// bulkDelete deletes up to 100 messages at once.
+func (s *Server) bulkDelete(c *call) (reply, error) {
+	var in core.BulkDelete
+	if err := form.Decode(c.Request, &in); err != nil {
+		return reply{}, err
+	}
+	cmd, err := s.channelCommand(c, core.KindMessageBulkDelete)
 	if err != nil {
 		return reply{}, err
 	}

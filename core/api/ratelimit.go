@@ -71,8 +71,18 @@ func tooMany(v Verdict, global bool) *proto.Error {
 		RetryAfter: max(millis(v.RetryAfter), 0.001), Global: &global}
 }
 
-// tooManyBody has exactly the three keys of wire-compat 1.5, and retry_after always looks like a float.
+// slowHeaders says the wait of a channel's slow mode in the headers of the route, which has been counted as allowed.
+func (s *Server) slowHeaders(c *call, e *proto.Error) {
+	wait := time.Duration(e.RetryAfter * float64(time.Second))
+	limited.WithLabelValues("slow").Inc()
+	s.limitHeaders(c.w.Header(), "messages.send", Limit{Burst: 1, Per: wait}, Verdict{RetryAfter: wait})
+}
+
+// tooManyBody has exactly the three keys of wire-compat 1.5, and the code where there is one; retry_after always looks like a float.
 func tooManyBody(e *proto.Error) json.RawMessage {
+	if e.Code != 0 {
+		return fmt.Appendf(nil, `{"message":%q,"code":%d,"retry_after":%.3f,"global":%t}`, e.Message, e.Code, e.RetryAfter, *e.Global)
+	}
 	return fmt.Appendf(nil, `{"message":%q,"retry_after":%.3f,"global":%t}`, e.Message, e.RetryAfter, *e.Global)
 }
 

@@ -43,6 +43,7 @@ func (s *Server) routes() http.Handler {
 	s.userRoutes(api)
 	s.guildRoutes(api)
 	s.channelRoutes(api)
+	s.postRoutes(api)
 	for _, prefix := range []string{"/api/v10", "/api/v9", "/v1"} {
 		mux.Mount(prefix, api)
 	}
@@ -131,4 +132,22 @@ func (s *Server) channelRoutes(m chi.Router) {
 	m.Patch("/channels/{channel}/messages/{message}", channel("messages.edit", s.editMessage))
 	m.Delete("/channels/{channel}/messages/{message}", channel("messages.delete", s.deleteMessage))
 	m.Post("/channels/{channel}/typing", channel("typing", s.typing))
+}
+
+// postRoutes are about what is done with messages.
+func (s *Server) postRoutes(m chi.Router) {
+	channel := func(name string, e endpoint) http.HandlerFunc { return s.private(name, majorChannel, limitRoute, e) }
+	m.Post("/channels/{channel}/messages/bulk-delete", channel("messages.bulk", s.bulkDelete))
+	m.Get("/channels/{channel}/messages/pins", channel("pins.page", s.pagePinned))
+	m.Get("/channels/{channel}/pins", channel("pins.list", s.listPinned))
+	for _, pins := range []string{"/channels/{channel}/messages/pins/{message}", "/channels/{channel}/pins/{message}"} {
+		m.Put(pins, channel("pins.put", s.pinMessage))
+		m.Delete(pins, channel("pins.delete", s.unpinMessage))
+	}
+	const reactions = "/channels/{channel}/messages/{message}/reactions"
+	m.Delete(reactions, channel("reactions.clear", s.removeReactions))
+	m.Get(reactions+"/{emoji}", channel("reactions.list", s.listReactors))
+	m.Delete(reactions+"/{emoji}", channel("reactions.clear", s.removeReactionsOf))
+	m.Put(reactions+"/{emoji}/@me", channel("reactions.own", s.addReaction))
+	m.Delete(reactions+"/{emoji}/{user}", channel("reactions.own", s.removeReaction))
 }

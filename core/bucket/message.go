@@ -101,6 +101,9 @@ func messageEdit(t *turn) error {
 	}
 	mentions := mentionIDs(msg)
 	a.locate(msg)
+	if err := t.locateAuthor(a, msg); err != nil {
+		return err
+	}
 	if body.Flags != nil {
 		msg.Flags = msg.Flags&^messageFlags | *body.Flags&messageFlags
 	}

@@ -45,6 +45,9 @@ func (t *turn) pinned(want bool) error {
 	}
 	msg.Pinned = want
 	a.locate(msg)
+	if err := t.locateAuthor(a, msg); err != nil {
+		return err
+	}
 	if err := t.refer(a.g.info.ID, msg); err != nil {
 		return err
 	}
@@ -64,6 +67,22 @@ func (t *turn) pinned(want bool) error {
 	t.emit(&pb.Event{Type: proto.EventChannelPinsUpdate, Guild: uint64(a.g.info.ID), Channel: uint64(ch.ID), Id: uint64(ch.ID),
 		Required: uint64(proto.PermViewChannel)}, update, nil)
 	return t.answered(ev, 204)
+}
+
+// locateAuthor is locate where the actor is not the author: clients want the author's member. Who has left has none.
+func (t *turn) locateAuthor(a *access, msg *proto.Message) error {
+	if a.g.info.ID == 0 || msg.Author.ID == a.user() {
+		return nil
+	}
+	m, err := t.b.state.member(t.ctx, a.g, msg.Author.ID)
+	if err != nil {
+		return err
+	}
+	if msg.Member = nil; m != nil {
+		partial := m.Partial()
+		msg.Member = &partial
+	}
+	return nil
 }
 
 // dropPins emits what the deletion of messages does to the channel's pins. Clients are told by the deletion alone.

@@ -48,6 +48,7 @@ var (
 		"id": ID, "channel_id": ID, "author": User.Shape(), "content": Str, "timestamp": Time, "edited_timestamp": Null(Time), "tts": Bool,
 		"mention_everyone": Bool, "mentions": List(User.Shape()), "mention_roles": List(ID), "attachments": List(Any), "embeds": List(Any),
 		"pinned": Bool, "type": Int, "flags": Int, "components": List(Any), "nonce?": Nonce,
+		"message_reference?": reference.Shape(), "referenced_message?": referenced, "reactions?": List(reaction.Shape()),
 	}
 	messageEvent = All(Message.With(Obj{"guild_id": ID, "member": PartialMember.Shape()}).Shape(), Absent("webhook_id"))
 
