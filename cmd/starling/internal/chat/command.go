@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -21,7 +22,7 @@ var commands []command
 
 func init() { // it refers to itself by /help
 	commands = []command{
-		{"help", "", "this page", false, func(m *model, _ string) tea.Cmd { m.help = true; return nil }},
+		{"help", "", "this page", false, func(m *model, _ string) tea.Cmd { m.help, m.helpAt = true, 0; return nil }},
 		{"guild", "NAME", "make a guild; its first channel is #general", true, (*model).makeGuild},
 		{"channel", "NAME", "make a channel in this guild", true, (*model).makeChannel},
 		{"invite", "", "make a code that lets others join this guild", false, (*model).makeInvite},
@@ -76,8 +77,9 @@ type done struct {
 }
 
 // do makes a call and says how it went; wrong is said before what went wrong.
-func (m *model) do(wrong, right string, call func() error) tea.Cmd {
-	return func() tea.Msg { return done{wrong: wrong, right: right, err: call()} }
+func (m *model) do(wrong, right string, call func(context.Context, api) error) tea.Cmd {
+	ctx, a := m.ctx, m.api // call runs beside Update and must not touch the model
+	return func() tea.Msg { return done{wrong: wrong, right: right, err: call(ctx, a)} }
 }
 
 func (m *model) onDone(d done) tea.Cmd {
@@ -172,7 +174,7 @@ func (m *model) leaveGuild(args string) tea.Cmd {
 		return nil
 	}
 	id := g.id
-	return m.do("You are still in "+g.name, "You have left "+g.name+".", func() error { return m.api.LeaveGuild(m.ctx, id) })
+	return m.do("You are still in "+g.name, "You have left "+g.name+".", func(ctx context.Context, a api) error { return a.LeaveGuild(ctx, id) })
 }
 
 func (m *model) goTo(name string) tea.Cmd {
@@ -216,7 +218,8 @@ func (m *model) deleteMine(string) tea.Cmd {
 }
 
 func (m *model) logOut(string) tea.Cmd {
+	ctx, a := m.ctx, m.api
 	return func() tea.Msg {
-		return done{wrong: "Still logged in", err: m.api.LogOut(m.ctx), then: func(m *model) tea.Cmd { return m.exit("Logged out.") }}
+		return done{wrong: "Still logged in", err: a.LogOut(ctx), then: func(m *model) tea.Cmd { return m.exit("Logged out.") }}
 	}
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -85,7 +86,11 @@ func (m *model) submit() tea.Cmd {
 		if text == e.text {
 			return nil
 		}
-		return m.do("The edit was not saved", "", func() error { _, err := m.api.Edit(m.ctx, ch.id, e.id, m.address(ch, text)); return err })
+		content := m.address(text)
+		return m.do("The edit was not saved", "", func(ctx context.Context, a api) error {
+			_, err := a.Edit(ctx, ch.id, e.id, content)
+			return err
+		})
 	}
 	if len(ch.outbox) >= maxOutbox {
 		m.wrong("Too many messages wait already: ctrl+r tries again, ctrl+x drops what failed.")
@@ -151,7 +156,7 @@ func (m *model) mine() *entry {
 var atName = regexp.MustCompile(`(^|\s)@([a-z0-9_.]{2,32})`)
 
 // address turns @name into a mention where exactly that name is known.
-func (m *model) address(_ *channel, text string) string {
+func (m *model) address(text string) string {
 	return atName.ReplaceAllStringFunc(text, func(s string) string {
 		part := atName.FindStringSubmatch(s)
 		for _, name := range []string{part[2], strings.TrimRight(part[2], ".")} {

@@ -45,6 +45,8 @@ type entry struct {
 	folded bool // without a header
 }
 
+const goneQuote = "a message that is gone"
+
 var tokens = regexp.MustCompile(`<(@[!&]?|#)(\d{1,19})>`)
 
 // resolve writes mentions as people know them.
@@ -91,7 +93,7 @@ func (w *world) entry(ch *channel, m client.Message) *entry {
 		}
 	}
 	if m.Reference != nil && m.Type == proto.MessageReply {
-		e.reply, e.quote = m.Reference.MessageID, "a message that is gone"
+		e.reply, e.quote = m.Reference.MessageID, goneQuote
 		if r := m.Referenced; r != nil {
 			w.know(r.Author)
 			e.quote = w.nameOf(r.Author.ID) + ": " + cleanLine(w.resolve(ch.guild, r.Content))

@@ -205,6 +205,11 @@ func (m *model) onMessageUpdate(msg client.Message) tea.Cmd {
 func (m *model) onMessageDelete(d proto.MessageDelete) tea.Cmd {
 	if ch := m.world.channels[d.ChannelID]; ch != nil {
 		ch.lines.remove(d.ID)
+		for _, e := range ch.lines.entries {
+			if e.reply == d.ID {
+				e.quote, e.cache = goneQuote, nil
+			}
+		}
 	}
 	if m.editing != nil && m.editing.id == d.ID {
 		m.cancel()

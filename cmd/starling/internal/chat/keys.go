@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -28,6 +29,10 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		m.deleting = 0
 	}
 	if m.help && name != "ctrl+c" {
+		if by, ok := map[string]int{"up": -1, "down": 1, "pgup": -m.historyHeight(), "pgdown": m.historyHeight()}[name]; ok {
+			m.helpAt = max(0, min(m.helpAt+by, len(helpPage(m.mainWidth()))-m.historyHeight()))
+			return nil
+		}
 		m.help = false
 		if name == "esc" || name == "q" || name == "enter" || name == "f1" {
 			return nil
@@ -51,7 +56,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	case "pgdown":
 		return m.scroll(-max(1, m.historyHeight()-2))
 	case "f1":
-		m.help = true
+		m.help, m.helpAt = true, 0
 		return nil
 	case "ctrl+r":
 		return m.retryHere()
@@ -178,7 +183,7 @@ func (m *model) remove(e *entry) tea.Cmd {
 	m.cancel()
 	m.focus = onComposer
 	m.said = notice{}
-	return tea.Batch(m.composer.Focus(), m.do("The message was not deleted", "", func() error { return m.api.Delete(m.ctx, ch, id) }))
+	return tea.Batch(m.composer.Focus(), m.do("The message was not deleted", "", func(ctx context.Context, a api) error { return a.Delete(ctx, ch, id) }))
 }
 
 func (m *model) channelKey(name string) tea.Cmd {

@@ -140,7 +140,7 @@ func TestTwoPeopleOnAMesh(t *testing.T) {
 	alice.types("/guild Tea room\r")
 	alice.sees("beginning of #general")
 	alice.types("/invite\r")
-	code := alice.sees(`/join (\w+)`)
+	code := alice.sees(`Others join by +/join (\w+)`)
 	bob.types("/join " + code + "\r")
 	bob.sees("Message #general")
 	bob.types("h")

@@ -71,6 +71,7 @@ type model struct {
 	typed    map[proto.ID]time.Time
 	said     notice
 	help     bool
+	helpAt   int      // its first line shown
 	goal     proto.ID // guild to show as soon as it is there
 	saved    time.Time
 	first    tea.Cmd // what begin wants done

@@ -35,7 +35,7 @@ type again struct {
 // post queues a message of ours.
 func (m *model) post(ch *channel, content string, reply *entry) tea.Cmd {
 	e := &entry{author: m.world.me, name: m.world.nameOf(m.world.me), text: clean(content), at: m.clock(), first: m.clock(), begun: m.clock(), state: queued,
-		draft: client.Draft{Content: m.address(ch, content), Nonce: client.NewNonce()}}
+		draft: client.Draft{Content: m.address(content), Nonce: client.NewNonce()}}
 	if reply != nil {
 		e.reply, e.quote = reply.id, reply.name+": "+cleanLine(reply.text)
 		e.draft.Reference = &client.Reference{MessageID: reply.id, ChannelID: ch.id}

@@ -97,6 +97,7 @@ func (m *model) screen() (string, *tea.Cursor) {
 	switch {
 	case m.help:
 		page := helpPage(w)
+		page = page[max(0, min(m.helpAt, len(page)-h)):]
 		lines = append(lines, append(page, make([]string, max(0, h-len(page)))...)[:h]...)
 	case m.here == nil:
 		lines = append(lines, m.nowhere(w, h)...)
@@ -188,6 +189,8 @@ func (m *model) below(w int) []string {
 func (m *model) context(w int) string {
 	n := utf8.RuneCountInString(m.composer.Value())
 	switch {
+	case m.help:
+		return accent.Render(fit(" Help: up and down scroll · esc closes it", w))
 	case n > proto.MaxContent:
 		return bad.Render(fit(fmt.Sprintf(" %d of %d characters", n, proto.MaxContent), w))
 	case m.editing != nil:
@@ -307,14 +310,22 @@ func (m *model) nowhere(w, h int) []string {
 	return out
 }
 
+// helpPage lists commands and keys.
 func helpPage(w int) []string {
-	out := []string{" " + bold.Render("Commands")}
+	var out []string
+	section := func(title string, rows [][2]string) {
+		out = append(out, " "+bold.Render(title))
+		for _, r := range rows {
+			for i, l := range wrap(r[1], max(10, w-20)) {
+				out = append(out, "  "+accent.Render(fit(map[bool]string{true: r[0]}[i == 0], 16))+" "+l)
+			}
+		}
+	}
+	var rows [][2]string
 	for _, c := range commands {
-		out = append(out, fit("  "+accent.Render(fit("/"+c.name+" "+c.args, 16))+" "+c.what, w))
+		rows = append(rows, [2]string{"/" + c.name + " " + c.args, c.what})
 	}
-	out = append(out, "", " "+bold.Render("Keys"))
-	for _, k := range keyHelp {
-		out = append(out, fit("  "+accent.Render(fit(k[0], 16))+" "+k[1], w))
-	}
+	section("Commands", rows)
+	section("Keys", keyHelp)
 	return out
 }
