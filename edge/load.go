@@ -94,7 +94,17 @@ func (m guildLoaded) apply(l *loop) {
 	g.waiting, g.buffer, g.idle = nil, nil, l.now()
 	for _, b := range buffer {
 		l.guildEvent(g, b.sequence, b.event)
-		if now := l.guilds[g.id]; now != g { // the event made it begin again
+		now := l.guilds[g.id]
+		if now == nil { // the event was the guild's end: those who waited for it hear of that alone
+			gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id})
+			for _, w := range waiting {
+				if w.session.guilds[g.id] == w {
+					l.expel(w, gone)
+				}
+			}
+			return
+		}
+		if now != g { // the event made it begin again
 			for _, w := range waiting {
 				w.guild = now
 			}

@@ -1,0 +1,39 @@
+package edge
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// A guild is deleted while the edge loads it: the snapshot is from before, the end is among the events that waited for it. Who waited as
+// well hears that the guild is gone.
+func TestGuildDeletedWhileLoading(t *testing.T) {
+	l := &loop{encoder: newEncoder(), guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}, now: time.Now}
+	g := &guild{id: guildID}
+	s := &session{user: 1, gen: l.gen, guilds: map[proto.ID]*membership{}, intents: proto.IntentsAll, ring: ring{maxEvents: 10, maxBytes: 1 << 20}}
+	m := &membership{session: s, guild: g}
+	l.guilds[guildID], s.guilds[guildID], g.waiting = g, m, []*membership{m}
+	end, err := json.Marshal(proto.GuildStub{ID: guildID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.guildEvent(g, 2, &pb.Event{Type: proto.EventGuildDelete, Guild: uint64(guildID), Body: end})
+	body, err := json.Marshal(proto.NewGuild(guildID, "g", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guildLoaded{guild: g, snapshot: &pb.GuildSnapshot{Sequence: 1, Body: body}}.apply(l)
+	gone := 0
+	s.ring.after(0, func(e *event) {
+		if e.kind == proto.EventGuildDelete {
+			gone++
+		}
+	})
+	if gone != 1 || len(s.guilds) != 0 || len(l.guilds) != 0 {
+		t.Errorf("got %d GUILD_DELETE, session in %d guilds, edge with %d; want 1, 0, 0", gone, len(s.guilds), len(l.guilds))
+	}
+}
