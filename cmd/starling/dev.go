@@ -21,7 +21,7 @@ func devCommand(a *app) *cobra.Command {
 		config.Key{Name: "data", Default: ".data", Kind: "DIR", Usage: "folder of all that is kept over restarts"},
 		config.Key{Name: "public-url", Default: "", Kind: "URL", Usage: "http(s)://host:port that clients are told; empty for each edge's own address"},
 		config.Key{Name: "vip", Default: "", Kind: "ADDR", Usage: "forward this address to live edges; then it is what clients are told"},
-		config.Key{Name: "processes", Default: "off", Kind: config.Bool, Usage: "each role in its own process, listed in DATA/mesh.json"},
+		config.Key{Name: "processes", Default: "off", Kind: config.Bool, Usage: "each role in its own process; DATA/mesh.json has the pids"},
 		config.Key{Name: "restart", Default: "off", Kind: config.Bool, Usage: "with --processes: start a role anew when its process ended"},
 		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
 		config.Key{Name: "drain-window", Default: "1s", Kind: "DURATION", Usage: "time over which edges send clients elsewhere when they stop"},

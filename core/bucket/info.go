@@ -18,7 +18,7 @@ type Info struct {
 	Epoch    uint64   `json:"epoch"`
 	Sequence uint64   `json:"sequence"`
 	Counter  uint64   `json:"counter"`
-	LastID   proto.ID `json:"last_id"`
+	LastID   proto.ID `json:"last_id,omitempty"`
 
 	Commands uint64  `json:"commands"` // that came since this owner started
 	Rate     float64 `json:"rate"`     // of them per second, over the last ten

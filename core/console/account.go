@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/starling-chat/starling/core"
@@ -125,4 +126,28 @@ func (c *Console) user(ctx context.Context, r *http.Request) (any, error) {
 		d.Bots = append(d.Bots, userOf(core.Account{User: b, OwnerID: d.ID}))
 	}
 	return d, nil
+}
+
+// names answers GET names?ids=1,2,...: usernames by id, for lists that hold ids alone. Who is unknown is left out.
+func (c *Console) names(ctx context.Context, r *http.Request) (any, error) {
+	list := strings.Split(r.FormValue("ids"), ",")
+	if len(list) > maxLimit {
+		return nil, wrong("ids: more than %d", maxLimit)
+	}
+	names := map[string]string{}
+	for _, s := range list {
+		id, err := proto.ParseID(s)
+		if err != nil {
+			return nil, wrong("ids: %v", err)
+		}
+		u, err := c.cfg.Directory.User(ctx, id)
+		if errors.Is(err, core.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		names[s] = u.Username
+	}
+	return names, nil
 }

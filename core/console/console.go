@@ -54,6 +54,7 @@ func New(cfg Config) *Console {
 	c := &Console{cfg: cfg, mux: http.NewServeMux()}
 	c.mux.Handle("GET "+Prefix+"users", page(c.users))
 	c.mux.Handle("GET "+Prefix+"users/{user}", page(c.user))
+	c.mux.Handle("GET "+Prefix+"names", page(c.names))
 	c.mux.Handle("GET "+Prefix+"guilds", page(c.guilds))
 	c.mux.Handle("GET "+Prefix+"guilds/{guild}", page(c.guild))
 	c.mux.Handle("GET "+Prefix+"buckets", page(c.buckets))

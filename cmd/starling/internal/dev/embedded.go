@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/devca"
@@ -18,10 +19,11 @@ type embedded struct {
 	cfg    *Config
 	secret string
 	cert   *tls.Certificate
+	mesh   *meshFile
 	log    *slog.Logger
 }
 
-func newEmbedded(cfg *Config, files devca.Files, log *slog.Logger) (*embedded, error) {
+func newEmbedded(cfg *Config, files devca.Files, mesh *meshFile, log *slog.Logger) (*embedded, error) {
 	secret, err := role.ReadSecret(cfg.secretPath())
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
@@ -30,11 +32,15 @@ func newEmbedded(cfg *Config, files devca.Files, log *slog.Logger) (*embedded, e
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	return &embedded{cfg: cfg, secret: secret, cert: &cert, log: log}, nil
+	return &embedded{cfg: cfg, secret: secret, cert: &cert, mesh: mesh, log: log}, nil
 }
 
 // node implements maker.
 func (m *embedded) node(r Row) (role.Node, error) {
+	r.PID = os.Getpid() // of all: to tools it is the same file
+	if err := m.mesh.put(r); err != nil {
+		return nil, err
+	}
 	switch r.Role {
 	case "hub":
 		return role.NewHub(relay.HubConfig{Name: r.Name, Region: region, Dir: m.cfg.path("hub"), ClientAddr: r.NATS, LeafAddr: r.leafnodes,

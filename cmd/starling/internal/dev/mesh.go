@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		s := startSpawner()
 		defer s.stop()
 		m = &processes{cfg: &cfg, files: files, mesh: mesh, spawner: s, log: log}
-	} else if m, err = newEmbedded(&cfg, files, log); err != nil {
+	} else if m, err = newEmbedded(&cfg, files, mesh, log); err != nil {
 		return err
 	}
 
@@ -74,10 +74,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if vip != nil {
 		waitRoutes(ctx, vip, len(p.edges))
 	}
-	if cfg.Processes {
-		if err := mesh.write(); err != nil {
-			return fmt.Errorf("data: %w", err)
-		}
+	if err := mesh.write(); err != nil {
+		return fmt.Errorf("data: %w", err)
 	}
 	banner(cfg.Out, &cfg, p, files, time.Since(began))
 	select {
