@@ -66,6 +66,7 @@ func (b *bucket) takeOver(ctx context.Context) error {
 		return fmt.Errorf("bucket %d: take over: %w", b.n, err)
 	}
 	pos := w.Position()
+	b.replayed = 0
 	if b.hist.backlog() > 0 { // what it was given is of this stream; the checkpoint alone need not be
 		b.replayed = b.histAt.Sequence
 	}
