@@ -58,6 +58,9 @@ func proveWire(ctx context.Context, r *report) error {
 	if err := w.judge(ctx); err != nil {
 		return err
 	}
+	if err := w.attack(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+	}
 	if err := m.Kill(); err != nil {
 		return err
 	}
