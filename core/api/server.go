@@ -69,7 +69,7 @@ func New(cfg Config) *Server {
 		cfg.Limiter = unlimited{}
 	}
 	s := &Server{cfg: cfg, log: cfg.Logger, dispatch: dispatch.New(cfg.Bus, cfg.Logger),
-		hasher:  auth.NewHasher(max(1, runtime.GOMAXPROCS(0)), 128), // 128 wait some 2 s per core
+		hasher:  auth.NewHasher(max(1, runtime.GOMAXPROCS(0)/2), 128), // half of the cores are left to messages; 128 wait some 4 s
 		limiter: cfg.Limiter, channels: newChannelGuilds(cfg.Directory), ready: make(chan struct{})}
 	s.who = newIdentities(cfg.Directory, cfg.Keys, cfg.Now)
 	s.handler = s.routes()
