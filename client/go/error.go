@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -119,11 +120,16 @@ func answerError(status int, h http.Header, body []byte) error {
 	return e
 }
 
+var errBroken = errors.New("the connection broke")
+
 // reason drops what net/http puts around an error: the URL and the method, which the caller knows.
 func reason(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return errBroken
 	}
 	var number syscall.Errno
 	if errors.As(err, &number) {

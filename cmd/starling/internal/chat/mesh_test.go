@@ -166,7 +166,7 @@ func TestTwoPeopleOnAMesh(t *testing.T) {
 	bob.sees("written in the dark")
 
 	bob.types("/delete\r")
-	alice.gone("it is me")
+	alice.gone("it is me (edited)")
 	alice.types("\x11") // ctrl+q
 	if err := <-alice.end; err != nil {
 		t.Errorf("quit: %v", err)
