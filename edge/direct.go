@@ -16,7 +16,9 @@ import (
 //
 // No event is missed, and none comes twice: the bucket is followed first, and what comes from then on is kept. Then a core tells what the
 // channel is as of a sequence, with the messages since it came into the user's list; kept events up to that sequence are dropped, the
-// others are applied. What follows comes in order from the log.
+// others are applied. What follows comes in order from the log, the user's own closing of the channel too: the user's bucket tells of it as
+// well, but perhaps before messages that were said earlier. For the same reason a channel that was closed and came back waits, in again, until
+// the log has come to the closing.
 type seat struct {
 	session  *session
 	channel  proto.ID
@@ -26,6 +28,17 @@ type seat struct {
 	sequence uint64 // of the bucket, that it was loaded with
 	buffer   []buffered
 	restart  bool
+	last     proto.ID   // highest id of the bucket then
+	again    []proto.ID // openings later than what the seat knows
+}
+
+// Openings and closings of a channel have ids in the order in which they happened, which sequences do not tell: one entry may hold both. The
+// id of an opening is below the messages that came after it.
+
+// A closing is the end of a seat, or what was found instead of a channel in the list.
+type closing struct {
+	at    proto.ID // openings up to this are over
+	since proto.ID // if not 0, messages above have yet to be told
 }
 
 // directShard is the shard that gets direct messages (Discord: Sharding).
@@ -35,16 +48,40 @@ const (
 	directTimeout = 4 * time.Second // for the channels of an IDENTIFY; those that take longer come after READY
 	followsAtOnce = 16
 	wantsPerCall  = 500
+	maxAgain      = 1024
 )
 
 // openDirect gives s a seat in a channel that came into the user's list.
 func (l *loop) openDirect(s *session, channel, since proto.ID) {
-	if channel == 0 || s.dropped || s.directs[channel] != nil || s.shard[0] != directShard {
+	if channel == 0 || s.dropped || s.shard[0] != directShard {
 		return
+	}
+	if p := s.directs[channel]; p != nil {
+		if (!p.loaded || since > p.last) && len(p.again) < maxAgain {
+			p.again = append(p.again, since)
+		}
+		return
+	}
+	if was, ok := s.closed[channel]; ok {
+		if since <= was.at {
+			return // the user's bucket is behind: the channel was closed since
+		}
+		delete(s.closed, channel)
+		if was.since != 0 {
+			since = min(since, was.since)
+		}
 	}
 	p := &seat{session: s, channel: channel, since: since}
 	s.directs[channel] = p
 	l.loadDirect(p, 0)
+}
+
+// endDirect follows the end of a seat: the channel may be back in the list already.
+func (l *loop) endDirect(p *seat, c closing) {
+	p.session.closed[p.channel] = c
+	for _, since := range p.again { // the first that is no older makes a new seat; those after it wait there
+		l.openDirect(p.session, p.channel, since)
+	}
 }
 
 // loadDirect follows the channel's bucket and asks a core for a snapshot.
@@ -97,9 +134,11 @@ func (m directLoaded) apply(l *loop) {
 		return
 	case len(m.snapshot.Body) == 0: // no longer in the list; if it comes back, the user's bucket says so
 		l.leaveDirect(p)
+		l.endDirect(p, closing{proto.ID(m.snapshot.LastId), p.since}) // what was said in between is to be told then
 		return
 	}
-	p.loaded, p.sequence = true, m.snapshot.Sequence
+	p.loaded, p.sequence, p.last = true, m.snapshot.Sequence, proto.ID(m.snapshot.LastId)
+	p.again = slices.DeleteFunc(p.again, func(since proto.ID) bool { return since <= p.last })
 	if s.intents&(proto.IntentGuilds|proto.IntentDirectMessages) != 0 {
 		l.give(s, &event{kind: proto.EventChannelCreate, body: m.snapshot.Body})
 	}
@@ -110,7 +149,7 @@ func (m directLoaded) apply(l *loop) {
 	}
 	buffer := p.buffer
 	p.buffer = nil
-	for _, b := range buffer {
+	for _, b := range buffer { // once the seat has ended the rest is its successor's, which asks for it
 		l.directFor(p, b.sequence, b.event, newDirectEvent(b.event))
 	}
 }
@@ -160,6 +199,7 @@ func (l *loop) directFor(p *seat, seq uint64, e *pb.Event, ev *event) {
 	case e.Type == proto.EventInternalDirectHidden:
 		if proto.ID(e.User) == s.user {
 			l.expelDirect(p, ev)
+			l.endDirect(p, closing{at: proto.ID(e.Id)})
 		}
 	case e.Type == "" || e.Type[0] == '_':
 	default:
@@ -182,18 +222,6 @@ func (l *loop) directFleeting(e *pb.Event) {
 				}
 			}
 		}
-	}
-}
-
-// directClosed is told by the user's bucket; the channel's own log may have said it before. A close that the seat's snapshot knew of is old.
-func (l *loop) directClosed(s *session, e *pb.Event) {
-	p := s.directs[proto.ID(e.Channel)]
-	switch {
-	case p == nil || p.loaded && e.Id <= p.sequence:
-	case p.loaded:
-		l.expelDirect(p, ownEvent(proto.EventChannelDelete, proto.DirectChannel{ID: p.channel, Type: proto.ChannelDM, Recipients: []proto.User{}}))
-	default:
-		l.leaveDirect(p)
 	}
 }
 
@@ -278,15 +306,19 @@ func (l *loop) takeSeats(s *session, held []*heldDirect) (listed []json.RawMessa
 	listed = []json.RawMessage{}
 	for _, h := range held {
 		if s.shard[0] == directShard && h.snapshot != nil && len(h.snapshot.Body) > 0 && s.directs[h.channel] == nil {
-			s.directs[h.channel] = &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence}
+			s.directs[h.channel] = &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence,
+				last: proto.ID(h.snapshot.LastId)}
 			listed = append(listed, h.snapshot.Body)
 			continue
 		}
 		if h.followed {
 			l.interest.release(h.channel.Bucket())
 		}
-		if h.snapshot == nil {
+		switch {
+		case h.snapshot == nil:
 			later = append(later, h.channel)
+		case s.directs[h.channel] == nil:
+			s.closed[h.channel] = closing{at: proto.ID(h.snapshot.LastId)}
 		}
 	}
 	return listed, later
@@ -301,8 +333,8 @@ func (p *pending) keepDirect(seq uint64, e *pb.Event) {
 	p.direct = append(p.direct, buffered{seq, e})
 }
 
-// directSince is the id above which messages are news, of _DM_OPENED.
-func directSince(e *pb.Event) proto.ID {
+// openingOf reads the id of the opening in _DM_OPENED.
+func openingOf(e *pb.Event) proto.ID {
 	var link struct {
 		Since proto.ID `json:"since"`
 	}

@@ -213,8 +213,8 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	}
 	s := &session{id: newSessionID(), user: p.user, bucket: p.user.Bucket(), intents: p.intents, shard: p.shard, large: p.large, gen: l.gen,
 		since: ans.User.Sequence, token: hashToken(p.token), auth: proto.ID(ans.AuthSession), guilds: map[proto.ID]*membership{}, client: c,
-		directs: map[proto.ID]*seat{},
-		ring:    ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
+		directs: map[proto.ID]*seat{}, closed: map[proto.ID]closing{},
+		ring: ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
 	l.sessions[s.id] = s
 	l.user(s.user).sessions[s] = struct{}{}
 	c.session, c.phase = s, live

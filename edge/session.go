@@ -25,10 +25,11 @@ type session struct {
 	auth     proto.ID // login; 0 for bots
 	guilds   map[proto.ID]*membership
 	directs  map[proto.ID]*seat
-	client   *client   // nil while detached
-	detached time.Time // when the connection was lost
-	left     int64     // index of the last dispatch before that
-	last     int64     // index of the last dispatch
+	closed   map[proto.ID]closing // direct channels where its seat has ended
+	client   *client              // nil while detached
+	detached time.Time            // when the connection was lost
+	left     int64                // index of the last dispatch before that
+	last     int64                // index of the last dispatch
 	ring     ring
 	dropped  bool
 	queries  int // op 8 that cores are being asked for

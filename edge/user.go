@@ -81,11 +81,9 @@ func (l *loop) userEventFor(s *session, e *pb.Event, ev *event) bool {
 	case proto.EventInternalGuildJoined:
 		l.join(s, proto.ID(e.Guild))
 	case proto.EventInternalDirectOpened:
-		l.openDirect(s, proto.ID(e.Channel), directSince(e))
-	case proto.EventInternalDirectClosed:
-		l.directClosed(s, e)
+		l.openDirect(s, proto.ID(e.Channel), openingOf(e))
 	default:
-		// Leaves take effect in the guild's bucket, in order with its messages.
+		// Leaves take effect in the guild's bucket, in order with its messages; closed direct channels likewise.
 		if e.Type != "" && e.Type[0] != '_' {
 			l.give(s, ev)
 		}

@@ -57,8 +57,8 @@ const (
 	EventInternalAnswer        = "_ANSWER"         // any bucket; body: the answer of a command that made several events; nobody applies it
 	EventInternalInviteUsed    = "_INVITE_USED"    // guild's bucket; body: {"code"}
 	EventInternalDirectBorn    = "_DIRECT_BORN"    // channel's bucket; body: DirectChannel with both recipients, the lower id first
-	EventInternalDirectShown   = "_DIRECT_SHOWN"   // channel's bucket; user has it in the list from now on, id = below later messages; body: DirectChannel
-	EventInternalDirectHidden  = "_DIRECT_HIDDEN"  // channel's bucket; user has closed it; body: DirectChannel
+	EventInternalDirectShown   = "_DIRECT_SHOWN"   // channel's bucket; user has it in the list from now on, id = new, below later messages; body: DirectChannel
+	EventInternalDirectHidden  = "_DIRECT_HIDDEN"  // channel's bucket; user has closed it, id = new; body: DirectChannel
 	EventInternalDirectOpened  = "_DM_OPENED"      // user's bucket; user, channel, id = sequence in the channel's bucket; body: core.DirectLink
 	EventInternalDirectClosed  = "_DM_CLOSED"      // user's bucket; as above
 )
@@ -74,6 +74,7 @@ const (
 	IntentGuildReactions  int64 = 1 << 10
 	IntentGuildTyping     int64 = 1 << 11
 	IntentDirectMessages  int64 = 1 << 12
+	IntentDirectTyping    int64 = 1 << 14
 	IntentMessageContent  int64 = 1 << 15
 
 	// IntentsAll is every bit of the published list (0-16, 20, 21, 24, 25); others close with 4013. It is also what absent intents mean.

@@ -143,7 +143,11 @@ func directOpen(t *turn) error {
 	if d.open[d.place(t.actor())] {
 		return t.just(200, t.b.seenBy(t.ctx, d, t.actor()))
 	}
-	return t.answered(t.show(d, t.actor(), t.b.issuer.Last()), 200)
+	since, err := t.newID()
+	if err != nil {
+		return err
+	}
+	return t.answered(t.show(d, t.actor(), since), 200)
 }
 
 func (t *turn) bearDirect() (*direct, error) {
@@ -181,7 +185,12 @@ func directClose(t *turn) error {
 	if !d.open[i] {
 		return t.just(200, seen)
 	}
-	ev := t.emit(&pb.Event{Type: proto.EventInternalDirectHidden, Channel: t.cmd.Channel, User: t.cmd.Actor}, seen, func() { d.open[i] = false })
+	id, err := t.newID() // openings and closings are in the order of their ids, also within one entry
+	if err != nil {
+		return err
+	}
+	ev := t.emit(&pb.Event{Type: proto.EventInternalDirectHidden, Channel: t.cmd.Channel, Id: uint64(id), User: t.cmd.Actor}, seen,
+		func() { d.open[i] = false })
 	return t.answered(ev, 200)
 }
 
@@ -192,16 +201,21 @@ func (t *turn) show(d *direct, user, since proto.ID) *pb.Event {
 		t.b.seenBy(t.ctx, d, user), func() { d.open[i] = true })
 }
 
-// showAll is called before a message: it brings the channel back to whoever has closed it, or never saw it.
-func (t *turn) showAll(message proto.ID) {
-	if t.direct == nil {
-		return
+// showAll is called before a message has its id: it brings the channel back to whoever has closed it, or never saw it.
+func (t *turn) showAll() error {
+	if t.direct == nil || t.direct.open == [2]bool{true, true} {
+		return nil
+	}
+	since, err := t.newID()
+	if err != nil {
+		return err
 	}
 	for i, open := range t.direct.open {
 		if !open {
-			t.show(t.direct, t.direct.users[i], message-1)
+			t.show(t.direct, t.direct.users[i], since)
 		}
 	}
+	return nil
 }
 
 // seenBy is the channel as one of its users sees it.

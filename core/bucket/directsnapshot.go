@@ -36,7 +36,8 @@ func (b *bucket) directSnapshot(ctx context.Context, cmd *pb.Command) (protobuf.
 	if i < 0 {
 		return nil, proto.ErrUnknownChannel
 	}
-	s := &pb.DirectSnapshot{Channel: cmd.Channel, Sequence: b.writer.Position().Sequence, Incarnation: b.o.cfg.Log.Incarnation()}
+	s := &pb.DirectSnapshot{Channel: cmd.Channel, Sequence: b.writer.Position().Sequence, Incarnation: b.o.cfg.Log.Incarnation(),
+		LastId: uint64(b.issuer.Last())}
 	if !d.open[i] {
 		return s, nil
 	}

@@ -62,11 +62,13 @@ func messageCreate(t *turn) error {
 	if err := t.slow(a, ch, p); err != nil {
 		return err
 	}
+	if err := t.showAll(); err != nil {
+		return err
+	}
 	if msg.ID, err = t.newID(); err != nil {
 		return err
 	}
 	msg.Timestamp = proto.Time(msg.ID.Time()) // clients compute it from the id as well
-	t.showAll(msg.ID)
 	ev := t.emitMessage(proto.EventMessageCreate, &msg, mentions, func() {
 		ch.last, ch.lastKnown = msg.ID, true
 		ch.slow.spoke(a.user(), t.now, time.Duration(ch.RateLimitPerUser)*time.Second)

@@ -200,7 +200,7 @@ type dropped string
 
 // DefaultIntents is all that Starling has events for.
 const DefaultIntents = proto.IntentGuilds | proto.IntentGuildMembers | proto.IntentGuildInvites | proto.IntentGuildMessages |
-	proto.IntentGuildTyping | proto.IntentMessageContent
+	proto.IntentGuildTyping | proto.IntentMessageContent | proto.IntentDirectMessages | proto.IntentDirectTyping
 
 // Resume sends op 6.
 func (g *Gateway) Resume(token, session string, seq int64) error {

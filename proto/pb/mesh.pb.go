@@ -956,8 +956,9 @@ type DirectSnapshot struct {
 	Channel       uint64                 `protobuf:"fixed64,1,opt,name=channel,proto3" json:"channel,omitempty"`
 	Sequence      uint64                 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Incarnation   uint64                 `protobuf:"fixed64,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	Body          []byte                 `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`         // JSON proto.DirectChannel; empty: the user has it not in the list
-	Messages      [][]byte               `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"` // JSON proto.Message of those above since, oldest first
+	Body          []byte                 `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`                     // JSON proto.DirectChannel; empty: the user has it not in the list
+	Messages      [][]byte               `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`             // JSON proto.Message of those above since, oldest first
+	LastId        uint64                 `protobuf:"fixed64,6,opt,name=last_id,json=lastId,proto3" json:"last_id,omitempty"` // highest id issued in the bucket up to the sequence
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1025,6 +1026,13 @@ func (x *DirectSnapshot) GetMessages() [][]byte {
 		return x.Messages
 	}
 	return nil
+}
+
+func (x *DirectSnapshot) GetLastId() uint64 {
+	if x != nil {
+		return x.LastId
+	}
+	return 0
 }
 
 // DirectCall: rpc "direct", edge to any core: the channels of a user's list.
@@ -1630,13 +1638,14 @@ const file_mesh_proto_rawDesc = "" +
 	"\x05since\x18\x04 \x01(\x04R\x05since\"W\n" +
 	"\vGuildAnswer\x120\n" +
 	"\x05guild\x18\x01 \x01(\v2\x1a.starling.v1.GuildSnapshotR\x05guild\x12\x16\n" +
-	"\x06status\x18\x02 \x01(\x05R\x06status\"\x98\x01\n" +
+	"\x06status\x18\x02 \x01(\x05R\x06status\"\xb1\x01\n" +
 	"\x0eDirectSnapshot\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\x06R\achannel\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12 \n" +
 	"\vincarnation\x18\x03 \x01(\x06R\vincarnation\x12\x12\n" +
 	"\x04body\x18\x04 \x01(\fR\x04body\x12\x1a\n" +
-	"\bmessages\x18\x05 \x03(\fR\bmessages\"O\n" +
+	"\bmessages\x18\x05 \x03(\fR\bmessages\x12\x17\n" +
+	"\alast_id\x18\x06 \x01(\x06R\x06lastId\"O\n" +
 	"\n" +
 	"DirectCall\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\x06R\x04user\x12-\n" +
