@@ -105,7 +105,7 @@ func bucketTable(all *Buckets) *table {
 			parts = append(parts, fmt.Sprintf("%d %s", states[phase], phase))
 		}
 	}
-	t.foot = fmt.Sprintf("%s, %d never used; %.1f commands/s; DIRECTORY and HISTORY are the counters of their checkpoints",
+	t.foot = fmt.Sprintf("%s, %d never used; %.1f commands/s\nDIRECTORY, HISTORY: counters of their checkpoints",
 		strings.Join(append(parts, plural(all.Cores, "core", "cores")), ", "), all.Idle, rate)
 	for _, trouble := range all.Trouble {
 		t.foot += "\ncheckpoints are missing: " + clean(trouble)
