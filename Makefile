@@ -5,10 +5,13 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unreleased)
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/starling-tools
 FUZZ    := 3s
 
-.PHONY: run build test race fuzz bench lint gen check mesh proof-wire
+.PHONY: run run-real build test race fuzz bench lint gen check mesh proof-wire
 
 run: build ## one core, one hub, two leaves, two edges; prints where to connect
 	bin/starling dev
+
+run-real: build ## the same on a real Postgres and Cassandra, started by it; the user postgres has to be able to enter .real
+	deploy/run-real.sh .real
 
 mesh: build ## the same, each role a process that is started again when it is killed
 	bin/starling dev --processes --restart --vip 127.0.0.1:7000

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,10 +15,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/api"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/core/bucket"
 	"github.com/starling-chat/starling/core/console"
+	"github.com/starling-chat/starling/core/cql"
 	"github.com/starling-chat/starling/core/dispatch"
 	"github.com/starling-chat/starling/core/pebble"
 	"github.com/starling-chat/starling/core/sqlstore"
@@ -27,11 +30,16 @@ import (
 // logStreams is how many streams the embedded log has; production has 16.
 const logStreams = 1
 
+// DirectoryFile is the name of SQLite's file in a core's folder.
+const DirectoryFile = "directory.db"
+
 // Config of a core node.
 type Config struct {
 	Name       string
 	Region     string
-	DataDir    string // directory.db, history/ and keys/ are made in it
+	DataDir    string     // keys/ is made in it, and directory.db and history/ unless these are elsewhere
+	Postgres   string     // URL of the directory; "" = SQLite in DataDir
+	CQL        cql.Config // cluster of the history; without Hosts it is Pebble in DataDir
 	HubURL     string
 	Secret     string        // of the mesh, to connect to the hub
 	RateLimits bool          // false: headers only
@@ -111,12 +119,12 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("core: %w", err)
 	}
 	defer bus.Close()
-	directory, err := sqlstore.OpenSQLite(ctx, filepath.Join(s.cfg.DataDir, "directory.db"))
+	directory, err := sqlstore.Open(ctx, cmp.Or(s.cfg.Postgres, filepath.Join(s.cfg.DataDir, DirectoryFile)), s.log)
 	if err != nil {
 		return fmt.Errorf("core: directory: %w", err)
 	}
 	defer s.close("directory", directory.Close)
-	history, err := pebble.Open(filepath.Join(s.cfg.DataDir, "history"))
+	history, err := s.openHistory(ctx)
 	if err != nil {
 		return fmt.Errorf("core: history: %w", err)
 	}
@@ -134,6 +142,16 @@ func (s *Server) run(ctx context.Context) error {
 	s.front.Store(front)
 	s.console.Store(console.New(console.Config{Directory: directory, Owner: owner, Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
 	return s.serve(ctx, owner, front)
+}
+
+// openHistory waits for a cluster that is not there yet: no bucket can be taken over before it has told its checkpoints.
+func (s *Server) openHistory(ctx context.Context) (core.History, error) {
+	if len(s.cfg.CQL.Hosts) == 0 {
+		return pebble.Open(filepath.Join(s.cfg.DataDir, "history"))
+	}
+	cfg := s.cfg.CQL
+	cfg.Log = s.log
+	return cql.Open(ctx, cfg)
 }
 
 // serve runs the owner around the API: it is there before the first call and until after the last.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
+
+	"github.com/starling-chat/starling/core/cql"
 )
 
 // Config of a mesh on one machine.
@@ -15,9 +17,12 @@ type Config struct {
 	PublicURL        string // what clients are told; "" = each edge's own address
 	VIP              string // where a forwarder to live edges listens; "" = none
 
-	Data        string // folder of everything kept
-	Processes   bool   // each role in a process of its own
-	Restart     bool   // start a role anew when its process ended
+	Data        string     // folder of everything kept
+	Postgres    string     // URL; "" = SQLite
+	CQL         cql.Config // without Hosts: Pebble
+	CQLHosts    string     // the same as a flag of a role process
+	Processes   bool       // each role in a process of its own
+	Restart     bool       // start a role anew when its process ended
 	RateLimits  bool
 	DrainWindow time.Duration // over which an edge sends its clients away
 	LogLevel    slog.Level

@@ -50,7 +50,8 @@ func (m *embedded) node(r Row) (role.Node, error) {
 			Secret: m.secret, Log: m.log}), nil
 	case "core":
 		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: "nats://" + r.upstream,
-			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Log: m.log}), nil
+			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Postgres: m.cfg.Postgres,
+			CQL: m.cfg.CQL, Log: m.log}), nil
 	case "edge":
 		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: "nats://" + r.upstream, Secret: m.secret, HTTPAddr: r.HTTP, TLSAddr: r.TLS,
 			PublicURL: m.cfg.PublicURL, DrainWindow: max(m.cfg.DrainWindow, time.Nanosecond), Log: m.log}
