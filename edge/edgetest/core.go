@@ -33,6 +33,7 @@ type Core struct {
 	writers map[int]*relay.Writer
 	users   map[string]*User // by token
 	guilds  map[proto.ID]*proto.Guild
+	direct  map[proto.ID]*Direct
 	step    uint64
 	rest    func(*pb.RestCall) *pb.RestAnswer
 	down    bool
@@ -58,13 +59,14 @@ func StartCore(t testing.TB, mesh *relaytest.Mesh) *Core {
 		t.Fatal(err)
 	}
 	c := &Core{t: t, bus: bus, log: log, stop: cancel, writers: map[int]*relay.Writer{}, users: map[string]*User{},
-		guilds: map[proto.ID]*proto.Guild{}, calls: map[string]int{}}
+		guilds: map[proto.ID]*proto.Guild{}, direct: map[proto.ID]*Direct{}, calls: map[string]int{}}
 	var wg sync.WaitGroup
 	wg.Go(func() { log.RunDigest(ctx, "core", c.digest) })
 	var stops []func()
 	for subject, h := range map[string]func(context.Context, []byte) []byte{
 		relay.RPCSubject(relaytest.Region, "identify"): c.identify, relay.RPCSubject(relaytest.Region, "guild"): c.guild,
-		relay.RESTSubject(relaytest.Region): c.serveREST,
+		relay.RPCSubject(relaytest.Region, "direct"): c.serveDirect,
+		relay.RESTSubject(relaytest.Region):          c.serveREST,
 	} {
 		s, err := bus.Serve(subject, "api", 4, h)
 		if err != nil {
@@ -257,6 +259,7 @@ func (c *Core) identify(_ context.Context, body []byte) []byte {
 		self, _ := json.Marshal(u.Self())
 		ans.User = &pb.UserSnapshot{User: uint64(u.ID), Bucket: uint32(u.ID.Bucket()), Sequence: c.sequenceLocked(u.ID.Bucket()),
 			Incarnation: c.log.Incarnation(), Self: self}
+		ans.User.Direct = c.directsOf(u)
 		for _, g := range u.Guilds {
 			ans.User.Guilds = append(ans.User.Guilds, uint64(g))
 		}
