@@ -60,8 +60,10 @@ func page(and, field, prefix string, after proto.ID, limit int) (string, []any) 
 	args := []any{int64(after), limit}
 	if prefix != "" {
 		quoted := body(prefix)
-		args = append(args, `%"`+field+`":`+likely.Replace(asciiLower(quoted[:len(quoted)-1]))+`%`)
-		and += ` AND LOWER(body) LIKE $3 ESCAPE '!'`
+		for _, lower := range []func(string) string{asciiLower, strings.ToLower} { // SQLite lowers as the first does, Postgres as the second
+			args = append(args, `%"`+field+`":`+likely.Replace(lower(quoted[:len(quoted)-1]))+`%`)
+		}
+		and += ` AND (LOWER(body) LIKE $3 ESCAPE '!' OR LOWER(body) LIKE $4 ESCAPE '!')`
 	}
 	return ` WHERE id > $1` + and + ` ORDER BY id LIMIT $2`, args
 }
@@ -69,7 +71,7 @@ func page(and, field, prefix string, after proto.ID, limit int) (string, []any) 
 // likely makes text mean itself to LIKE.
 var likely = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
-// asciiLower is LOWER of every database, whatever each does to other letters: it has them as they are.
+// asciiLower leaves all but A-Z as it is.
 func asciiLower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

@@ -15,8 +15,8 @@ func testListing(t *testing.T, w *town) {
 	w.apply(t, w.homes, to(bot.ID, event(proto.EventInternalUserBorn, core.Account{User: bot, TokenHash: []byte("secret"), OwnerID: w.alice.ID})),
 		to(tricky.ID, event(proto.EventInternalUserBorn, core.Account{User: tricky, TokenHash: []byte("secret"), OwnerID: w.bob.ID})))
 	var guilds []proto.Guild
-	for i := range 3 {
-		g := newGuild(w.guilds, fmt.Sprintf("Tea_%d", i), w.bob)
+	for _, name := range []string{"Tea_0", "Tea_1", "\u00c9lan"} {
+		g := newGuild(w.guilds, name, w.bob)
 		w.apply(t, w.guilds, of(g.ID, event(proto.EventInternalGuildBorn, g)))
 		guilds = append(guilds, g)
 	}
@@ -64,6 +64,7 @@ func testListing(t *testing.T, w *town) {
 	list(core.GuildQuery{Limit: 10}, w.guild.ID, guilds[0].ID, guilds[1].ID, guilds[2].ID)
 	list(core.GuildQuery{Limit: 2, After: w.guild.ID}, guilds[0].ID, guilds[1].ID)
 	list(core.GuildQuery{Limit: 10, Name: "tea_1"}, guilds[1].ID)
+	list(core.GuildQuery{Limit: 10, Name: "\u00c9LA"}, guilds[2].ID)
 	list(core.GuildQuery{Limit: 10, Name: "%"})
 
 	one := core.Login{ID: 5, User: w.alice.ID, RefreshHash: []byte("r1"), Expires: born.Add(time.Hour)}
