@@ -39,6 +39,7 @@ type Core struct {
 	down    bool
 	calls   map[string]int
 	start   func() (wait time.Duration, limited bool)
+	away    bool // buckets of guilds
 }
 
 // A User can identify.
@@ -179,6 +180,13 @@ func (c *Core) OnStart(f func() (wait time.Duration, limited bool)) {
 	c.start = f
 }
 
+// GuildsAway makes the core unable to tell of guilds, as if their buckets could not be reached, or ends that.
+func (c *Core) GuildsAway(away bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = away
+}
+
 // queried answers a MemberQuery. The members of a guild are in order of ids where the test made them so.
 func queried(g *proto.Guild, call *pb.GuildCall) (rows []proto.Member) {
 	q := call.Query
@@ -278,7 +286,7 @@ func (c *Core) guild(_ context.Context, body []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls["guild"]++
-	if err := pbuf.Unmarshal(body, call); err != nil || c.down {
+	if err := pbuf.Unmarshal(body, call); err != nil || c.down || c.away {
 		ans.Status = 503
 	} else if g := c.guilds[proto.ID(call.Guild)]; g != nil {
 		d := *g
