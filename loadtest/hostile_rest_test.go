@@ -74,6 +74,8 @@ func TestHostileBodies(t *testing.T) {
 		{"POST", send, `{"content":"x","flags":1e99}`, 400, 50035},
 		{"POST", send, `{"content":"x","flags":-9223372036854775809}`, 400, 50035},
 		{"POST", send, `{"content":"x","nonce":{}}`, 400, 50035},
+		{"POST", send, `{"content":"x","message_reference":"y"}`, 400, 50035},
+		{"POST", send, `{"content":"x","allowed_mentions":[]}`, 400, 50035},
 		{"POST", send, `{"content":"` + strings.Repeat("x", 2001) + `"}`, 400, 50035},
 		{"POST", send, `{"content":"   "}`, 400, 50006},
 		{"POST", send, `{}`, 400, 50006},
