@@ -103,6 +103,8 @@ type Moderation interface {
 	// FindMembers lists members whose nick, display name or username begins with prefix, without regard to case, in order of
 	// those names. It costs what it answers, however large the guild is.
 	FindMembers(ctx context.Context, guild proto.ID, prefix string, limit int) ([]proto.Member, error)
+	// MembersByRole lists those who hold a role, after a user id, in order of user ids. It costs what it answers.
+	MembersByRole(ctx context.Context, guild, role, after proto.ID, limit int) ([]proto.Member, error)
 	// Prunable lists members without a role, those of Roles aside, who joined before Joined, in order of user ids.
 	Prunable(ctx context.Context, guild proto.ID, q PruneQuery, limit int) ([]proto.Member, error)
 	// PruneCount counts them.

@@ -10,4 +10,4 @@ trap '"$servers" stop "$dir/servers"' EXIT
 "$servers" start "$dir/servers" postgres cassandra
 eval "$("$servers" env "$dir/servers" | sed -e 's/=/="/' -e 's/$/"/')"
 trap : INT TERM # the mesh hears ctrl-C, too, and drains
-"$(dirname "$servers")/../../bin/starling" dev --data "$dir/mesh" --postgres "$STARLING_TEST_POSTGRES" --cql "$STARLING_TEST_CQL" "$@" || true
+"$(dirname "$servers")/../../bin/starling" dev --data "$dir/mesh" --postgres "$STARLING_TEST_POSTGRES" --cql "$STARLING_TEST_CQL" "$@"

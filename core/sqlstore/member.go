@@ -169,6 +169,18 @@ func (s *Store) Members(ctx context.Context, guild, after proto.ID, limit int) (
 	return all, nil
 }
 
+// MembersByRole implements core.Directory.
+func (s *Store) MembersByRole(ctx context.Context, guild, role, after proto.ID, limit int) ([]proto.Member, error) {
+	all, err := collect(ctx, s.read, scanMember, `SELECT r.user_id, m.body, COALESCE(u.body, '') FROM
+		(SELECT guild_id, user_id FROM member_roles WHERE guild_id = $1 AND role_id = $2 AND user_id > $3 ORDER BY user_id LIMIT $4) r
+		JOIN members m ON m.guild_id = r.guild_id AND m.user_id = r.user_id
+		LEFT JOIN users u ON u.id = r.user_id ORDER BY r.user_id`, int64(guild), int64(role), int64(after), limit)
+	if err != nil {
+		return nil, fmt.Errorf("guild %d: members by role: %w", guild, err)
+	}
+	return all, nil
+}
+
 func scanMember(rows *sql.Rows) (proto.Member, error) {
 	var m proto.Member
 	var id int64
