@@ -3,22 +3,41 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 	gproto "google.golang.org/protobuf/proto"
 
+	"github.com/starling-chat/starling/deploy/servers"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 	"github.com/starling-chat/starling/relay/relaytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := servers.Main(m, "postgres", "cassandra")
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 func start(t *testing.T, m *relaytest.Mesh, dir string) (s *Server, stop func()) {
 	t.Helper()
-	s = New(Config{Name: "core-0", Region: relaytest.Region, DataDir: dir, HubURL: m.Hub.ClientURL(), Secret: relaytest.Secret, AccessLife: time.Hour})
+	return startWith(t, m, Config{DataDir: dir})
+}
+
+// startWith starts a core of which cfg says where it keeps things.
+func startWith(t *testing.T, m *relaytest.Mesh, cfg Config) (s *Server, stop func()) {
+	t.Helper()
+	cfg.Name, cfg.Region, cfg.HubURL, cfg.Secret, cfg.AccessLife = "core-0", relaytest.Region, m.Hub.ClientURL(), relaytest.Secret, time.Hour
+	s = New(cfg)
 	if s.Check() == nil {
 		t.Error("Check is content before Run")
 	}

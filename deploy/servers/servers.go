@@ -24,30 +24,42 @@ const startLimit = 5 * time.Minute
 // variables in which a server's address is looked for, by name.
 var variables = map[string]string{"postgres": "STARLING_TEST_POSTGRES", "cassandra": "STARLING_TEST_CQL", "redis": "STARLING_TEST_REDIS"}
 
-// Main runs tests with a server that its environment names, or, under STARLING_NO_SKIP, with one of their own, for TestMain:
+// Main runs tests with servers that the environment names, or, under STARLING_NO_SKIP, with some of their own, for TestMain:
 //
 //	func TestMain(m *testing.M) { os.Exit(servers.Main(m, "cassandra")) }
-func Main(m *testing.M, name string) int {
-	if os.Getenv(variables[name]) != "" || os.Getenv(NoSkip) == "" {
+func Main(m *testing.M, names ...string) int {
+	if os.Getenv(NoSkip) == "" {
 		return m.Run()
 	}
-	dir, err := os.MkdirTemp("", "starling-servers-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755) // the user postgres has to enter
+	for _, name := range names {
+		if os.Getenv(variables[name]) != "" {
+			continue
+		}
+		stop, err := provide(name)
+		defer stop()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
+	return m.Run()
+}
+
+// provide starts a server and says where it is in the environment.
+func provide(name string) (stop func(), err error) {
+	dir, err := os.MkdirTemp("", "starling-servers-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return func() {}, err
 	}
 	s := Server{dir: dir, name: name}
-	defer os.RemoveAll(dir)
-	defer s.run("stop")
-	if err := s.start(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	stop = func() { s.run("stop"); os.RemoveAll(dir) }
+	if err := os.Chmod(dir, 0o755); err != nil { // the user postgres has to enter
+		return stop, err
 	}
-	os.Setenv(variables[name], s.Address)
-	return m.Run()
+	if err := s.start(); err != nil {
+		return stop, err
+	}
+	return stop, os.Setenv(variables[name], s.Address)
 }
 
 // Address of a shared server; the test is skipped where there is none.
