@@ -2,7 +2,7 @@ package edge
 
 import (
 	"crypto/rand"
-	"encoding/base64"
+	"encoding/hex"
 	"time"
 
 	"github.com/starling-chat/starling/proto"
@@ -44,11 +44,11 @@ type membership struct {
 	told    bool   // that the guild is unavailable
 }
 
-// newSessionID makes an id that nobody can guess, 32 URL-safe characters.
+// newSessionID makes an id that nobody can guess: 48 hexadecimal digits, so that no command line takes it for a flag.
 func newSessionID() string {
 	var b [24]byte
 	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	return hex.EncodeToString(b[:])
 }
 
 // inShard tells whether the session's shard is responsible for the guild.

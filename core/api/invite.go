@@ -14,6 +14,9 @@ import (
 	"github.com/starling-chat/starling/proto"
 )
 
+// codeAlphabet is what codes of invites are made of; a path may hold anything, and not every store takes that.
+const codeAlphabet = "abcdefghijklmnopqrstuvwxyz234567"
+
 const (
 	maxInviteAge  = 604800 // seconds: a week
 	maxInviteUses = 100
@@ -97,7 +100,7 @@ func (s *Server) joinInvite(c *call) (reply, error) {
 
 func (s *Server) pathInvite(c *call) (proto.Invite, error) {
 	code := chi.URLParam(c.Request, "code")
-	if code == "" || len(code) > 64 {
+	if code == "" || len(code) > 64 || strings.Trim(code, codeAlphabet) != "" {
 		return proto.Invite{}, proto.ErrUnknownInvite
 	}
 	in, err := s.cfg.Directory.Invite(c.ctx(), code, s.cfg.Now())
