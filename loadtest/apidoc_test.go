@@ -34,9 +34,9 @@ type operation struct {
 	Needs        []string        `yaml:"x-starling-needs"`
 	Or           string          `yaml:"x-starling-or"`
 	Only         string          `yaml:"x-starling-only"`
+	Ignores      []string        `yaml:"x-starling-ignores"`
 	Global       []string        `yaml:"x-starling-global"`
 	Root         bool            `yaml:"x-starling-root"`
-	Planned      bool            `yaml:"x-starling-planned"`
 	Security     *[]any          `yaml:"security"`
 	RequestBody  *documentedBody `yaml:"requestBody"`
 	Responses    map[string]struct {
@@ -89,7 +89,6 @@ type documentedEvent struct {
 	Op        *int     `yaml:"x-starling-op"`
 	MadeBy    []string `yaml:"x-starling-made-by"`
 	Elsewhere string   `yaml:"x-starling-elsewhere"`
-	Planned   bool     `yaml:"x-starling-planned"`
 }
 
 // documents are docs/api.yaml and docs/gateway.yaml, read once for a test.

@@ -20,6 +20,12 @@ func (s *Server) getMember(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	return s.memberOf(c, user)
+}
+
+func (s *Server) ownMember(c *call) (reply, error) { return s.memberOf(c, c.who.User) }
+
+func (s *Server) memberOf(c *call, user proto.ID) (reply, error) {
 	p, err := s.pathSeat(c, proto.ErrMissingAccess)
 	if err != nil {
 		return reply{}, err

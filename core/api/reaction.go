@@ -54,13 +54,21 @@ func (s *Server) addReaction(c *call) (reply, error) {
 }
 
 func (s *Server) removeReaction(c *call) (reply, error) {
+	user, err := c.userID()
+	if err != nil {
+		return reply{}, err
+	}
+	return s.removeReactionOf(c, user)
+}
+
+func (s *Server) removeOwnReaction(c *call) (reply, error) { return s.removeReactionOf(c, c.who.User) }
+
+func (s *Server) removeReactionOf(c *call, user proto.ID) (reply, error) {
 	cmd, ref, err := s.reactionCommand(c, core.KindReactionRemove)
 	if err != nil {
 		return reply{}, err
 	}
-	if ref.User, err = c.userID(); err != nil {
-		return reply{}, err
-	}
+	ref.User = user
 	return s.do(c, cmd, ref)
 }
 

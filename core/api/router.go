@@ -76,6 +76,7 @@ func (s *Server) userRoutes(m chi.Router) {
 	m.Delete("/users/@me/relationships/{user}", s.private("relationships.delete", noMajor, limitRoute, s.dropRelationship))
 	m.Get("/users/@me/guilds", s.private("users.me.guilds", noMajor, limitRoute, s.ownGuilds))
 	m.Delete("/users/@me/guilds/{guild}", s.private("users.me.guilds.leave", noMajor, limitRoute, s.leaveGuild))
+	m.Get("/users/@me/guilds/{guild}/member", s.private("users.me.guilds.member", noMajor, limitRoute, s.ownMember))
 	m.Get("/users/{user}", s.private("users.get", noMajor, limitRoute, s.getUser))
 	m.Get("/invites/{code}", s.private("invites.get", noMajor, limitRoute, s.getInvite))
 	m.Delete("/invites/{code}", s.private("invites.delete", noMajor, limitRoute, s.deleteInvite))
@@ -149,5 +150,6 @@ func (s *Server) postRoutes(m chi.Router) {
 	m.Get(reactions+"/{emoji}", channel("reactions.list", s.listReactors))
 	m.Delete(reactions+"/{emoji}", channel("reactions.clear", s.removeReactionsOf))
 	m.Put(reactions+"/{emoji}/@me", channel("reactions.own", s.addReaction))
+	m.Delete(reactions+"/{emoji}/@me", channel("reactions.own", s.removeOwnReaction))
 	m.Delete(reactions+"/{emoji}/{user}", channel("reactions.own", s.removeReaction))
 }
