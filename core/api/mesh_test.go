@@ -188,11 +188,7 @@ func (m *mesh) callAs(id []byte, token, method, target string, body any) answer 
 
 func (m *mesh) request(subject string, body []byte, out gproto.Message) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-	defer cancel()
-	raw, err := m.edge.Request(ctx, subject, body)
-	must(m.t, err)
-	must(m.t, gproto.Unmarshal(raw, out))
+	must(m.t, gproto.Unmarshal(relaytest.Request(m.t, m.edge, subject, body), out))
 }
 
 // checkForm holds every answer there is against the strictest form of it.

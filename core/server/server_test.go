@@ -71,14 +71,8 @@ func call(t *testing.T, bus *relay.Bus, in *pb.RestCall) *pb.RestAnswer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Second)
-	defer cancel()
-	answer, err := bus.Request(ctx, relay.RESTSubject(relaytest.Region), raw)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := &pb.RestAnswer{}
-	if err := gproto.Unmarshal(answer, out); err != nil {
+	if err := gproto.Unmarshal(relaytest.Request(t, bus, relay.RESTSubject(relaytest.Region), raw), out); err != nil {
 		t.Fatal(err)
 	}
 	return out

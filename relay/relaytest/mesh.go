@@ -3,6 +3,7 @@ package relaytest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -98,6 +99,23 @@ func Bus(t testing.TB, url, name string) *relay.Bus {
 	}
 	t.Cleanup(b.Close)
 	return b
+}
+
+// Request sends a request as an edge does: what certainly was not executed is sent again, for a leaf hears of a new server a moment after
+// the hub.
+func Request(t testing.TB, bus *relay.Bus, subject string, body []byte) (answer []byte) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	Until(t, "an answer on "+subject, func() bool {
+		var err error
+		answer, err = bus.Request(ctx, subject, body)
+		if err != nil && !errors.Is(err, relay.ErrNobody) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	return answer
 }
 
 // Until waits until ok, for at most 20 s.
