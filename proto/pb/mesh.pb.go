@@ -1193,6 +1193,292 @@ func (x *DirectAnswer) GetError() string {
 	return ""
 }
 
+// PresenceCall: rpc "presence", edge to any core: how users look through the sessions of this edge. Answered with PresenceAnswer.
+type PresenceCall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Edge          string                 `protobuf:"bytes,1,opt,name=edge,proto3" json:"edge,omitempty"`
+	Reports       []*PresenceReport      `protobuf:"bytes,2,rep,name=reports,proto3" json:"reports,omitempty"` // at most 1000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceCall) Reset() {
+	*x = PresenceCall{}
+	mi := &file_mesh_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceCall) ProtoMessage() {}
+
+func (x *PresenceCall) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceCall.ProtoReflect.Descriptor instead.
+func (*PresenceCall) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PresenceCall) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
+}
+
+func (x *PresenceCall) GetReports() []*PresenceReport {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
+type PresenceReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          uint64                 `protobuf:"fixed64,1,opt,name=user,proto3" json:"user,omitempty"`
+	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`                                                                             // online, idle, dnd, invisible: merged over the edge's sessions of the user
+	LastActiveMs  int64                  `protobuf:"varint,3,opt,name=last_active_ms,json=lastActiveMs,proto3" json:"last_active_ms,omitempty"`                                          // Unix milliseconds
+	Activities    []byte                 `protobuf:"bytes,4,opt,name=activities,proto3" json:"activities,omitempty"`                                                                     // JSON list
+	Devices       map[string]string      `protobuf:"bytes,5,rep,name=devices,proto3" json:"devices,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Discord's client_status
+	Gone          bool                   `protobuf:"varint,6,opt,name=gone,proto3" json:"gone,omitempty"`                                                                                // no session of the user is left here
+	Refresh       bool                   `protobuf:"varint,7,opt,name=refresh,proto3" json:"refresh,omitempty"`                                                                          // nothing has changed since the last report
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceReport) Reset() {
+	*x = PresenceReport{}
+	mi := &file_mesh_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceReport) ProtoMessage() {}
+
+func (x *PresenceReport) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceReport.ProtoReflect.Descriptor instead.
+func (*PresenceReport) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PresenceReport) GetUser() uint64 {
+	if x != nil {
+		return x.User
+	}
+	return 0
+}
+
+func (x *PresenceReport) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *PresenceReport) GetLastActiveMs() int64 {
+	if x != nil {
+		return x.LastActiveMs
+	}
+	return 0
+}
+
+func (x *PresenceReport) GetActivities() []byte {
+	if x != nil {
+		return x.Activities
+	}
+	return nil
+}
+
+func (x *PresenceReport) GetDevices() map[string]string {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *PresenceReport) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
+func (x *PresenceReport) GetRefresh() bool {
+	if x != nil {
+		return x.Refresh
+	}
+	return false
+}
+
+type PresenceAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         string                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"` // presence is away: report again later
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresenceAnswer) Reset() {
+	*x = PresenceAnswer{}
+	mi := &file_mesh_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresenceAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresenceAnswer) ProtoMessage() {}
+
+func (x *PresenceAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresenceAnswer.ProtoReflect.Descriptor instead.
+func (*PresenceAnswer) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PresenceAnswer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// PresencesCall: rpc "presences", edge to any core: how users look to others. Those offline are left out of the answer.
+type PresencesCall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []uint64               `protobuf:"fixed64,1,rep,packed,name=users,proto3" json:"users,omitempty"` // at most 10000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresencesCall) Reset() {
+	*x = PresencesCall{}
+	mi := &file_mesh_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresencesCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresencesCall) ProtoMessage() {}
+
+func (x *PresencesCall) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresencesCall.ProtoReflect.Descriptor instead.
+func (*PresencesCall) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PresencesCall) GetUsers() []uint64 {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+type PresencesAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Presences     []*PresenceReport      `protobuf:"bytes,1,rep,name=presences,proto3" json:"presences,omitempty"` // never invisible; gone and refresh unset
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`         // presence is away: everybody looks offline, ask again later
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresencesAnswer) Reset() {
+	*x = PresencesAnswer{}
+	mi := &file_mesh_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresencesAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresencesAnswer) ProtoMessage() {}
+
+func (x *PresencesAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresencesAnswer.ProtoReflect.Descriptor instead.
+func (*PresencesAnswer) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *PresencesAnswer) GetPresences() []*PresenceReport {
+	if x != nil {
+		return x.Presences
+	}
+	return nil
+}
+
+func (x *PresencesAnswer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // RestCall and RestAnswer carry one HTTP exchange from an edge to any core.
 type Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1204,7 +1490,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_mesh_proto_msgTypes[15]
+	mi := &file_mesh_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1502,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[15]
+	mi := &file_mesh_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1515,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{15}
+	return file_mesh_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Header) GetName() string {
@@ -1264,7 +1550,7 @@ type RestCall struct {
 
 func (x *RestCall) Reset() {
 	*x = RestCall{}
-	mi := &file_mesh_proto_msgTypes[16]
+	mi := &file_mesh_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1562,7 @@ func (x *RestCall) String() string {
 func (*RestCall) ProtoMessage() {}
 
 func (x *RestCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[16]
+	mi := &file_mesh_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1575,7 @@ func (x *RestCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestCall.ProtoReflect.Descriptor instead.
 func (*RestCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{16}
+	return file_mesh_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RestCall) GetId() []byte {
@@ -1373,7 +1659,7 @@ type RestAnswer struct {
 
 func (x *RestAnswer) Reset() {
 	*x = RestAnswer{}
-	mi := &file_mesh_proto_msgTypes[17]
+	mi := &file_mesh_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1671,7 @@ func (x *RestAnswer) String() string {
 func (*RestAnswer) ProtoMessage() {}
 
 func (x *RestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[17]
+	mi := &file_mesh_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1684,7 @@ func (x *RestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestAnswer.ProtoReflect.Descriptor instead.
 func (*RestAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{17}
+	return file_mesh_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RestAnswer) GetStatus() int32 {
@@ -1435,7 +1721,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_mesh_proto_msgTypes[18]
+	mi := &file_mesh_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1733,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[18]
+	mi := &file_mesh_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1746,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{18}
+	return file_mesh_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Digest) GetOwner() string {
@@ -1502,7 +1788,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_mesh_proto_msgTypes[19]
+	mi := &file_mesh_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1800,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[19]
+	mi := &file_mesh_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1813,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{19}
+	return file_mesh_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Position) GetBucket() uint32 {
@@ -1656,6 +1942,29 @@ const file_mesh_proto_rawDesc = "" +
 	"\x05since\x18\x02 \x01(\x06R\x05since\"[\n" +
 	"\fDirectAnswer\x125\n" +
 	"\adirects\x18\x01 \x03(\v2\x1b.starling.v1.DirectSnapshotR\adirects\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"Y\n" +
+	"\fPresenceCall\x12\x12\n" +
+	"\x04edge\x18\x01 \x01(\tR\x04edge\x125\n" +
+	"\areports\x18\x02 \x03(\v2\x1b.starling.v1.PresenceReportR\areports\"\xb0\x02\n" +
+	"\x0ePresenceReport\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\x06R\x04user\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12$\n" +
+	"\x0elast_active_ms\x18\x03 \x01(\x03R\flastActiveMs\x12\x1e\n" +
+	"\n" +
+	"activities\x18\x04 \x01(\fR\n" +
+	"activities\x12B\n" +
+	"\adevices\x18\x05 \x03(\v2(.starling.v1.PresenceReport.DevicesEntryR\adevices\x12\x12\n" +
+	"\x04gone\x18\x06 \x01(\bR\x04gone\x12\x18\n" +
+	"\arefresh\x18\a \x01(\bR\arefresh\x1a:\n" +
+	"\fDevicesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"&\n" +
+	"\x0ePresenceAnswer\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\tR\x05error\"%\n" +
+	"\rPresencesCall\x12\x14\n" +
+	"\x05users\x18\x01 \x03(\x06R\x05users\"b\n" +
+	"\x0fPresencesAnswer\x129\n" +
+	"\tpresences\x18\x01 \x03(\v2\x1b.starling.v1.PresenceReportR\tpresences\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -1701,28 +2010,34 @@ func file_mesh_proto_rawDescGZIP() []byte {
 	return file_mesh_proto_rawDescData
 }
 
-var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_mesh_proto_goTypes = []any{
-	(*Entry)(nil),          // 0: starling.v1.Entry
-	(*Event)(nil),          // 1: starling.v1.Event
-	(*Command)(nil),        // 2: starling.v1.Command
-	(*Result)(nil),         // 3: starling.v1.Result
-	(*UserSnapshot)(nil),   // 4: starling.v1.UserSnapshot
-	(*GuildSnapshot)(nil),  // 5: starling.v1.GuildSnapshot
-	(*IdentifyCall)(nil),   // 6: starling.v1.IdentifyCall
-	(*IdentifyAnswer)(nil), // 7: starling.v1.IdentifyAnswer
-	(*GuildCall)(nil),      // 8: starling.v1.GuildCall
-	(*MemberQuery)(nil),    // 9: starling.v1.MemberQuery
-	(*GuildAnswer)(nil),    // 10: starling.v1.GuildAnswer
-	(*DirectSnapshot)(nil), // 11: starling.v1.DirectSnapshot
-	(*DirectCall)(nil),     // 12: starling.v1.DirectCall
-	(*DirectWant)(nil),     // 13: starling.v1.DirectWant
-	(*DirectAnswer)(nil),   // 14: starling.v1.DirectAnswer
-	(*Header)(nil),         // 15: starling.v1.Header
-	(*RestCall)(nil),       // 16: starling.v1.RestCall
-	(*RestAnswer)(nil),     // 17: starling.v1.RestAnswer
-	(*Digest)(nil),         // 18: starling.v1.Digest
-	(*Position)(nil),       // 19: starling.v1.Position
+	(*Entry)(nil),           // 0: starling.v1.Entry
+	(*Event)(nil),           // 1: starling.v1.Event
+	(*Command)(nil),         // 2: starling.v1.Command
+	(*Result)(nil),          // 3: starling.v1.Result
+	(*UserSnapshot)(nil),    // 4: starling.v1.UserSnapshot
+	(*GuildSnapshot)(nil),   // 5: starling.v1.GuildSnapshot
+	(*IdentifyCall)(nil),    // 6: starling.v1.IdentifyCall
+	(*IdentifyAnswer)(nil),  // 7: starling.v1.IdentifyAnswer
+	(*GuildCall)(nil),       // 8: starling.v1.GuildCall
+	(*MemberQuery)(nil),     // 9: starling.v1.MemberQuery
+	(*GuildAnswer)(nil),     // 10: starling.v1.GuildAnswer
+	(*DirectSnapshot)(nil),  // 11: starling.v1.DirectSnapshot
+	(*DirectCall)(nil),      // 12: starling.v1.DirectCall
+	(*DirectWant)(nil),      // 13: starling.v1.DirectWant
+	(*DirectAnswer)(nil),    // 14: starling.v1.DirectAnswer
+	(*PresenceCall)(nil),    // 15: starling.v1.PresenceCall
+	(*PresenceReport)(nil),  // 16: starling.v1.PresenceReport
+	(*PresenceAnswer)(nil),  // 17: starling.v1.PresenceAnswer
+	(*PresencesCall)(nil),   // 18: starling.v1.PresencesCall
+	(*PresencesAnswer)(nil), // 19: starling.v1.PresencesAnswer
+	(*Header)(nil),          // 20: starling.v1.Header
+	(*RestCall)(nil),        // 21: starling.v1.RestCall
+	(*RestAnswer)(nil),      // 22: starling.v1.RestAnswer
+	(*Digest)(nil),          // 23: starling.v1.Digest
+	(*Position)(nil),        // 24: starling.v1.Position
+	nil,                     // 25: starling.v1.PresenceReport.DevicesEntry
 }
 var file_mesh_proto_depIdxs = []int32{
 	1,  // 0: starling.v1.Entry.events:type_name -> starling.v1.Event
@@ -1731,14 +2046,17 @@ var file_mesh_proto_depIdxs = []int32{
 	5,  // 3: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
 	13, // 4: starling.v1.DirectCall.wants:type_name -> starling.v1.DirectWant
 	11, // 5: starling.v1.DirectAnswer.directs:type_name -> starling.v1.DirectSnapshot
-	15, // 6: starling.v1.RestCall.headers:type_name -> starling.v1.Header
-	15, // 7: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
-	19, // 8: starling.v1.Digest.positions:type_name -> starling.v1.Position
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	16, // 6: starling.v1.PresenceCall.reports:type_name -> starling.v1.PresenceReport
+	25, // 7: starling.v1.PresenceReport.devices:type_name -> starling.v1.PresenceReport.DevicesEntry
+	16, // 8: starling.v1.PresencesAnswer.presences:type_name -> starling.v1.PresenceReport
+	20, // 9: starling.v1.RestCall.headers:type_name -> starling.v1.Header
+	20, // 10: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
+	24, // 11: starling.v1.Digest.positions:type_name -> starling.v1.Position
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_mesh_proto_init() }
@@ -1752,7 +2070,7 @@ func file_mesh_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mesh_proto_rawDesc), len(file_mesh_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

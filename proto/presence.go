@@ -1,0 +1,28 @@
+package proto
+
+import "encoding/json"
+
+// A Status is how available a user looks (Discord: Presence Update status).
+type Status string
+
+const (
+	StatusOnline    Status = "online"
+	StatusIdle      Status = "idle"
+	StatusDND       Status = "dnd"
+	StatusInvisible Status = "invisible" // told to nobody: others see offline
+	StatusOffline   Status = "offline"
+)
+
+// A Presence is the payload of PRESENCE_UPDATE, and an element of presences in GUILD_CREATE (there without guild_id) and chunks.
+type Presence struct {
+	User         PresenceUser      `json:"user"`
+	GuildID      ID                `json:"guild_id,omitzero"`
+	Status       Status            `json:"status"` // never invisible
+	Activities   json.RawMessage   `json:"activities"`
+	ClientStatus map[string]Status `json:"client_status"` // desktop, mobile, web → status; offline ones left out
+}
+
+// A PresenceUser has nothing but an id.
+type PresenceUser struct {
+	ID ID `json:"id"`
+}
