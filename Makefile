@@ -5,7 +5,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unreleased)
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/starling-tools
 FUZZ    := 3s
 
-.PHONY: run run-real build test race fuzz bench lint gen check mesh proof-wire
+.PHONY: run run-real build test race fuzz bench lint gen check mesh proof-wire proof-core
 
 run: build ## one core, one hub, two leaves, two edges; prints where to connect
 	bin/starling dev
@@ -47,3 +47,6 @@ check: test gen ## and generated code is what the schemas say
 
 proof-wire: build ## the figures of README, a line each; exits 1 where one falls short
 	go run ./loadtest/proof wire
+
+proof-core: ## what one core does: history, members, messages/s, presence, on embedded stores and on real ones; make proof-core ONLY=send
+	go run ./loadtest/proof core -only "$(ONLY)"

@@ -268,6 +268,12 @@ func (m *Mesh) Admin(i int) string { return "http://" + local(m.admin+i) }
 // DataDir is what --data names.
 func (m *Mesh) DataDir() string { return filepath.Join(m.dir, "data") }
 
+// Secret is what the roles know each other by.
+func (m *Mesh) Secret() (string, error) {
+	b, err := os.ReadFile(filepath.Join(m.DataDir(), "secret"))
+	return strings.TrimSpace(string(b)), err
+}
+
 // LogPath is the file with all output of all runs.
 func (m *Mesh) LogPath() string { return filepath.Join(m.dir, "mesh.log") }
 

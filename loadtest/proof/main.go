@@ -3,6 +3,8 @@
 // cores with what they measure. It is no test of correctness of frames; package loadtest is.
 //
 //	go run ./loadtest/proof wire
+//	go run ./loadtest/proof core             all of it
+//	go run ./loadtest/proof core -only send  a part; -help names them
 package main
 
 import (
@@ -16,9 +18,13 @@ import (
 	"github.com/starling-chat/starling/loadtest/mesh"
 )
 
+// A proof measures and reports; args are what follows its name.
+type proof func(ctx context.Context, r *report, args []string) error
+
 // proofs are the subcommands.
-var proofs = map[string]func(ctx context.Context, r *report) error{
-	"wire": proveWire,
+var proofs = map[string]proof{
+	"wire": func(ctx context.Context, r *report, _ []string) error { return proveWire(ctx, r) },
+	"core": proveCore,
 }
 
 func main() {
@@ -30,12 +36,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
-	if len(args) != 1 || proofs[args[0]] == nil {
-		fmt.Fprintln(progress, "usage: proof wire")
+	if len(args) == 0 || proofs[args[0]] == nil {
+		fmt.Fprintln(progress, "usage: proof wire | proof core [flags]")
 		return 2
 	}
 	r := &report{out: out, progress: progress, began: time.Now()}
-	if err := proofs[args[0]](ctx, r); err != nil {
+	if err := proofs[args[0]](ctx, r, args[1:]); err != nil {
 		fmt.Fprintln(progress, "proof:", err)
 		return 1
 	}
@@ -68,6 +74,15 @@ func (r *report) line(claim, asked, measured string, ok bool) {
 // atMost compares a duration with a bound.
 func (r *report) atMost(claim string, asked, measured time.Duration, more string) {
 	r.line(claim, "≤ "+asked.String(), measured.Round(100*time.Microsecond).String()+more, measured <= asked)
+}
+
+// atLeast compares a rate with a bound; 0 = none is asked for.
+func (r *report) atLeast(claim string, asked, measured float64, more string) {
+	bound := "told"
+	if asked > 0 {
+		bound = fmt.Sprintf("≥ %.0f/s", asked)
+	}
+	r.line(claim, bound, fmt.Sprintf("%.0f/s%s", measured, more), measured >= asked)
 }
 
 // zero wants a count to be none.

@@ -28,7 +28,7 @@ func TestReport(t *testing.T) {
 		}, 1, "claim | asked | measured | ok\nlost | 0 | 2 | NOT OK\n"},
 		{"breaks", func(context.Context, *report) error { return errors.New("no mesh") }, 1, ""},
 	} {
-		proofs["test"] = tt.prove
+		proofs["test"] = func(ctx context.Context, r *report, _ []string) error { return tt.prove(ctx, r) }
 		var out bytes.Buffer
 		if code := run(t.Context(), []string{"test"}, &out, io.Discard); code != tt.code || out.String() != tt.want {
 			t.Errorf("%s: code %d, got %q; want %d, %q", tt.name, code, out.String(), tt.code, tt.want)

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/starling-chat/starling/loadtest/mesh"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// What is asked of one core on two cores of a machine, hub and senders included.
+const (
+	spreadBound = 4000 // acknowledged messages per second over all channels
+	hotBound    = 2000 // in one channel
+	calm        = 200  // messages per second of a load that a core hardly notices
+)
+
+// proveSend has one core take messages, on each kind of stores.
+func proveSend(ctx context.Context, r *report, s sizes) error {
+	if s.on("embedded") {
+		if err := sendTo(ctx, r, s, "embedded", spreadBound, hotBound); err != nil {
+			return err
+		}
+	}
+	if !s.on("real") {
+		return nil
+	}
+	r.note("starting Postgres and Cassandra")
+	real, err := startServers(ctx, "postgres", "cassandra")
+	if err != nil {
+		return err
+	}
+	defer real.stop()
+	return sendTo(ctx, r, s, "Postgres and Cassandra", 0, 0, "--postgres", real.postgres, "--cql", real.cql)
+}
+
+// sendTo runs a mesh, each role a process, and has it take messages: calm, then as many as it can.
+func sendTo(ctx context.Context, r *report, s sizes, stores string, spread, hot float64, args ...string) error {
+	bin, err := mesh.Build(false)
+	if err != nil {
+		return err
+	}
+	m, err := mesh.New(mesh.Options{Bin: bin, Processes: true, Args: args})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := m.Start(ctx); err != nil {
+		return err
+	}
+	w, err := settle(ctx, r, m, s.guilds)
+	if err != nil {
+		return err
+	}
+	b, err := newBench(m)
+	if err != nil {
+		return err
+	}
+	defer b.pump.close()
+	r.note("%s: calls of senders go to the core over NATS, as edges send them", stores)
+	calmly, err := b.run(ctx, load{make: w.spread, flight: s.flight, rate: calm, warm: time.Second, lasting: s.lasting / 2})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+	}
+	where := fmt.Sprintf("%s, %d channels in %d guilds", stores, len(w.channels), s.guilds)
+	r.atLeast(where+": acknowledged, calm", 0, calmly.rate(), calmly.told())
+	full, err := b.run(ctx, load{make: w.spread, flight: s.flight, warm: 2 * time.Second, lasting: s.lasting})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+	}
+	r.atLeast(fmt.Sprintf("%s: acknowledged, %d under way", where, s.flight), spread, full.rate(), full.told())
+	one, err := b.run(ctx, load{make: w.hot, flight: s.flight / 2, warm: 2 * time.Second, lasting: s.lasting})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+	}
+	r.atLeast(fmt.Sprintf("%s, one hot channel: acknowledged, %d under way", stores, s.flight/2), hot, one.rate(), one.told())
+	r.line(stores+": messages in a group grow with the load", "calm < spread < hot",
+		fmt.Sprintf("%.1f, %.1f, %.1f", calmly.group, full.group, one.group), calmly.group < full.group && full.group < one.group)
+	r.zero(stores+": calls that failed", calmly.failed+full.failed+one.failed)
+	for _, t := range []measured{calmly, full, one} {
+		for _, e := range t.errors {
+			r.note("failed: %s", e)
+		}
+	}
+	over, err := w.overHTTP(ctx, s.flight/8, s.lasting/2)
+	if err != nil {
+		return err
+	}
+	r.atLeast(fmt.Sprintf("%s: acknowledged over HTTP through two edges, %d connections", where, s.flight/8), 0, over.rate(), percentiles(over))
+	return nil
+}
+
+// A bench joins a pump with what the core tells of itself.
+type bench struct {
+	pump  *pump
+	roles map[string]mesh.Role
+}
+
+func newBench(m *mesh.Mesh) (*bench, error) {
+	roles, err := m.Roles()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{roles: map[string]mesh.Role{}}
+	for _, r := range roles {
+		b.roles[r.Role] = r
+	}
+	secret, err := m.Secret()
+	if err != nil {
+		return nil, err
+	}
+	b.pump, err = dialPump("nats://"+b.roles["hub"].NATS, secret, "local")
+	return b, err
+}
+
+// measured is a load's outcome with what it cost.
+type measured struct {
+	taken
+	group     float64 // mean messages in a group
+	core, hub float64 // cores of the machine that the processes used
+	own       float64
+}
+
+func (b *bench) run(ctx context.Context, l load) (m measured, err error) {
+	var before, after sample
+	var errs [2]error
+	m.taken, err = b.pump.run(ctx, l, func() { before, errs[0] = b.sample(ctx) }, func() { after, errs[1] = b.sample(ctx) })
+	for _, e := range append(errs[:], err) {
+		if e != nil {
+			return m, e
+		}
+	}
+	if groups := after.groups - before.groups; groups > 0 {
+		m.group = (after.grouped - before.grouped) / groups
+	}
+	wall := after.core.at.Sub(before.core.at).Seconds()
+	m.core = (after.core.mesh - before.core.mesh).Seconds() / wall
+	m.hub = (after.hub.mesh - before.hub.mesh).Seconds() / wall
+	m.own = (after.core.own - before.core.own).Seconds() / wall
+	return m, nil
+}
+
+func percentiles(t taken) string {
+	return fmt.Sprintf(" (p50 %v, p99 %v)", t.at(.5).Round(100*time.Microsecond), t.at(.99).Round(100*time.Microsecond))
+}
+
+func (m measured) told() string {
+	return fmt.Sprintf("%s; %.1f messages in a group; cores used: core %.2f, hub %.2f, senders %.2f", percentiles(m.taken), m.group, m.core, m.hub, m.own)
+}
+
+// call is an edge's form of a message.
+func (s sender) call(content string) *pb.RestCall {
+	return &pb.RestCall{Method: "POST", Target: s.target, Remote: "127.0.0.1", Edge: "proof", GatewayUrl: "ws://127.0.0.1/gateway",
+		Headers: []*pb.Header{{Name: "Host", Value: "127.0.0.1"}, {Name: "Authorization", Value: s.auth}, {Name: "Content-Type", Value: "application/json"},
+			{Name: "User-Agent", Value: "DiscordBot (https://example.invalid, 1)"}, {Name: "Accept-Encoding", Value: "gzip"}},
+		Body: []byte(`{"content":"` + content + `"}`)}
+}
