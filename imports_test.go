@@ -28,7 +28,7 @@ var may = map[string][]string{
 	"edge":         {"proto", "relay"},
 	"core":         {"proto", "relay"},
 	"anycast":      {},
-	"loadtest":     {"proto"},
+	"loadtest":     {"proto", "deploy/servers"},
 	"deploy":       {"proto"},
 	"web":          {},
 	"client":       {"proto"},

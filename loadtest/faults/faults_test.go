@@ -1,0 +1,83 @@
+package faults
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/starling-chat/starling/deploy/servers"
+	"github.com/starling-chat/starling/loadtest/mesh"
+)
+
+var (
+	lab     *Lab
+	labErr  error
+	labOnce sync.Once
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if lab != nil {
+		if code != 0 {
+			lab.Log("end of the mesh's log:\n%s", lab.Mesh.LogTail(60))
+		}
+		if err := lab.Close(); err != nil {
+			lab.Log("%v", err)
+			code = max(code, 1)
+		}
+	}
+	mesh.Clean()
+	os.Exit(code)
+}
+
+// shared gives the lab that all stories of this package use, one after the other.
+func shared(t *testing.T) *Lab {
+	t.Helper()
+	if os.Getenv(servers.NoSkip) == "" {
+		t.Skipf("SKIPPED: starts servers of its own: set %s=1", servers.NoSkip)
+	}
+	labOnce.Do(func() {
+		ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer stop()
+		begun := time.Now()
+		lab, labErr = Open(ctx, os.Getenv("STARLING_BIN"), t.Logf)
+		t.Logf("lab is up after %v", time.Since(begun).Round(time.Millisecond))
+	})
+	if labErr != nil {
+		t.Fatal(labErr)
+	}
+	lab.Log = t.Logf
+	return lab
+}
+
+// tells runs a story and fails on all that must not happen.
+func tells(t *testing.T, story func(context.Context, *Lab) (*Figures, error)) *Figures {
+	t.Helper()
+	l := shared(t)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer stop()
+	f, err := story(ctx, l)
+	if f != nil {
+		t.Logf("\n%v", f)
+	}
+	if err != nil {
+		t.Log("end of the mesh's log:\n" + l.Mesh.LogTail(40))
+		t.Fatal(err)
+	}
+	if trouble := l.Mesh.Trouble(); trouble != "" {
+		t.Errorf("the mesh says:\n%s", trouble)
+	}
+	return f
+}
+
+const rate = 200
+
+func TestCassandraStopped(t *testing.T) {
+	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.CassandraStopped(ctx, rate, 30*time.Second) })
+}
+
+func TestCoreKilledWithoutCassandra(t *testing.T) {
+	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.CoreKilledWithoutCassandra(ctx, rate, 15*time.Second) })
+}
