@@ -28,6 +28,7 @@ const (
 	EventMessageDeleteBulk = "MESSAGE_DELETE_BULK"
 	EventTypingStart       = "TYPING_START"
 	EventUserUpdate        = "USER_UPDATE"
+	EventPresenceUpdate    = "PRESENCE_UPDATE"
 
 	EventRelationshipAdd    = "RELATIONSHIP_ADD"
 	EventRelationshipRemove = "RELATIONSHIP_REMOVE"
@@ -117,6 +118,7 @@ var intents = map[string]int64{
 	EventMessageDelete:     IntentGuildMessages,
 	EventMessageDeleteBulk: IntentGuildMessages,
 	EventTypingStart:       IntentGuildTyping,
+	EventPresenceUpdate:    IntentGuildPresences,
 
 	EventReactionAdd:         IntentGuildReactions,
 	EventReactionRemove:      IntentGuildReactions,
