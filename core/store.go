@@ -19,11 +19,12 @@ var (
 
 // A Checkpoint says how far a store has applied a bucket's log.
 type Checkpoint struct {
-	Bucket   int
-	Sequence uint64 // of the stream; 0 = nothing yet
-	Counter  uint64
-	Epoch    uint64
-	LastID   proto.ID
+	Bucket      int
+	Sequence    uint64 // of the stream; 0 = nothing yet
+	Counter     uint64
+	Epoch       uint64
+	LastID      proto.ID
+	Incarnation uint64 // of the log in which Sequence counts; 0 = not known
 }
 
 // Covers tells whether the checkpoint is at or above the entry. Epoch and counter decide: within a bucket they rise for ever, while
@@ -38,7 +39,7 @@ func (c Checkpoint) Reach(a Applied) Checkpoint {
 		return c
 	}
 	return Checkpoint{Bucket: a.Bucket, Sequence: a.Sequence, Counter: a.Entry.Counter, Epoch: a.Entry.Epoch,
-		LastID: max(c.LastID, proto.ID(a.Entry.LastId))}
+		LastID: max(c.LastID, proto.ID(a.Entry.LastId)), Incarnation: a.Entry.Incarnation}
 }
 
 // Structural tells whether a Directory has to apply events of a type; the others are of messages, what is done with them, and typing. A type
@@ -68,6 +69,11 @@ type Directory interface {
 	Checkpoint(ctx context.Context, bucket int) (Checkpoint, error)
 	// Checkpoints of all buckets that have one.
 	Checkpoints(ctx context.Context) ([]Checkpoint, error)
+	// NoteHistory keeps what the History's checkpoints were a moment ago, for owners that start while the History is away. The note of a
+	// bucket never goes back; at names no bucket twice.
+	NoteHistory(ctx context.Context, at []Checkpoint) error
+	// HistoryNote of a bucket; zero if there is none.
+	HistoryNote(ctx context.Context, bucket int) (Checkpoint, error)
 
 	// Outbox lists effects that entries of the bucket have on other buckets and that are not yet done, oldest first; Done removes one.
 	Outbox(ctx context.Context, bucket, limit int) ([]Effect, error)

@@ -86,6 +86,11 @@ func TestPosition(t *testing.T) {
 	at := func(sequence, epoch, counter uint64) core.Checkpoint {
 		return core.Checkpoint{Sequence: sequence, Epoch: epoch, Counter: counter, LastID: proto.ID(epoch * counter)}
 	}
+	const now, before = 0xbeef, 0xfeed
+	in := func(incarnation uint64, c core.Checkpoint) core.Checkpoint {
+		c.Incarnation = incarnation
+		return c
+	}
 	for _, c := range []struct {
 		name string
 		x, y core.Checkpoint
@@ -97,8 +102,12 @@ func TestPosition(t *testing.T) {
 		{"the other behind", at(20, 2, 9), at(10, 1, 5), 30, relay.Position{Sequence: 10, Epoch: 2, Counter: 9, LastID: 18}},
 		{"stream anew", at(10, 1, 5), at(20, 1, 9), 3, relay.Position{Epoch: 1, Counter: 9, LastID: 9}},
 		{"one of the stream before", at(20, 1, 9), at(10, 2, 11), 30, relay.Position{Epoch: 2, Counter: 11, LastID: 22}},
+		{"this log", in(now, at(10, 1, 5)), in(now, at(20, 1, 9)), 30, relay.Position{Sequence: 10, Epoch: 1, Counter: 9, LastID: 9}},
+		// The new stream has passed the old checkpoints: only the incarnation tells.
+		{"both of the log before", in(before, at(10, 1, 5)), in(before, at(20, 1, 9)), 30, relay.Position{Epoch: 1, Counter: 9, LastID: 9}},
+		{"one of the log before", in(before, at(10, 1, 5)), in(now, at(20, 2, 9)), 30, relay.Position{Epoch: 2, Counter: 9, LastID: 18}},
 	} {
-		for _, got := range []relay.Position{position(c.x, c.y, c.tail), position(c.y, c.x, c.tail)} {
+		for _, got := range []relay.Position{position(c.x, c.y, c.tail, now), position(c.y, c.x, c.tail, now)} {
 			if got != c.want {
 				t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 			}

@@ -14,6 +14,7 @@ const (
 	applyRetryMin = 10 * time.Millisecond
 	applyRetryMax = 2 * time.Second
 	applyTimeout  = 30 * time.Second // of one try
+	stuckAfter    = time.Second      // without an entry applied
 )
 
 // An applier has one store apply one bucket's entries, in order and each until it succeeds. Its goroutine lives while there are entries.
@@ -30,7 +31,9 @@ type applier struct {
 	mu      sync.Mutex
 	queue   []timed // the front ones may be under way
 	running bool
-	applied uint64        // sequence
+	applied uint64 // sequence
+	reached core.Checkpoint
+	moved   time.Time     // when entries were applied last, or the first that waits came
 	idle    chan struct{} // closed when running turns false
 }
 
@@ -39,9 +42,10 @@ type timed struct {
 	at time.Time
 }
 
-func newApplier(ctx context.Context, store string, log *slog.Logger, apply func(context.Context, []core.Applied) error,
+// newApplier makes one for a store that is at from.
+func newApplier(ctx context.Context, store string, log *slog.Logger, from core.Checkpoint, apply func(context.Context, []core.Applied) error,
 	spawn func(func()) bool, changed func()) *applier {
-	a := &applier{store: store, log: log, apply: apply, spawn: spawn, changed: changed}
+	a := &applier{store: store, log: log, apply: apply, spawn: spawn, changed: changed, reached: from}
 	a.ctx, a.stop = context.WithCancel(ctx)
 	return a
 }
@@ -51,7 +55,11 @@ func (a *applier) add(e core.Applied) {
 	unapplied.WithLabelValues(a.store).Inc()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.queue = append(a.queue, timed{e, time.Now()})
+	now := time.Now()
+	if len(a.queue) == 0 {
+		a.moved = now
+	}
+	a.queue = append(a.queue, timed{e, now})
 	if a.running {
 		return
 	}
@@ -87,7 +95,10 @@ func (a *applier) run() {
 		if len(a.queue) == 0 {
 			a.queue = nil
 		}
-		a.applied = batch[n-1].Sequence
+		a.applied, a.moved = batch[n-1].Sequence, time.Now()
+		for _, e := range batch {
+			a.reached = a.reached.Reach(e)
+		}
 		a.mu.Unlock()
 		unapplied.WithLabelValues(a.store).Sub(float64(n))
 		a.changed()
@@ -133,6 +144,20 @@ func (a *applier) done() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.applied
+}
+
+// at is the store's checkpoint, as far as this applier knows.
+func (a *applier) at() core.Checkpoint {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reached
+}
+
+// stuck tells whether entries wait and none was applied for some time.
+func (a *applier) stuck() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.queue) > 0 && time.Since(a.moved) > stuckAfter
 }
 
 // close stops the applier, dropping what waits: the log still holds it. It returns when nothing runs any more.

@@ -43,6 +43,7 @@ type Owner struct {
 	rivals  *rivals
 	clock   clock
 	tails   tails
+	away    away // the history
 	ready   chan struct{}
 
 	// Set by Run before any bucket starts.
@@ -120,6 +121,7 @@ func (o *Owner) Run(ctx context.Context) error {
 	g, parts := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.cfg.Log.RunDigest(parts, o.label, o.digest) })
 	g.Go(func() error { return o.takeOverAll(parts, past) })
+	g.Go(func() error { return o.keepNotes(parts) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("owner: %w", err)
 	}
@@ -137,12 +139,10 @@ func (o *Owner) past(ctx context.Context) ([]*bucket, error) {
 	for n := range tails {
 		known[n] = true
 	}
-	for _, store := range []interface {
-		Checkpoints(context.Context) ([]core.Checkpoint, error)
-	}{o.cfg.Directory, o.cfg.History} {
-		cps, err := store.Checkpoints(ctx)
+	for _, list := range []func(context.Context) ([]core.Checkpoint, error){o.directoryCheckpoints, o.historyCheckpoints} {
+		cps, err := list(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("checkpoints: %w", err)
+			return nil, err
 		}
 		for _, cp := range cps {
 			known[cp.Bucket] = true

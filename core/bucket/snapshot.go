@@ -126,11 +126,13 @@ func (b *bucket) guildSnapshot(ctx context.Context, cmd *pb.Command) (protobuf.M
 
 // withLast is a channel with its last_message_id; a history that does not answer leaves it null rather than the guild closed.
 func (b *bucket) withLast(ctx context.Context, ch *channel) proto.Channel {
-	if !ch.lastKnown && ch.forMessages() {
+	if !ch.lastKnown && ch.forMessages() && b.hist.backlog() == 0 && !b.o.away.lately() {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
-		if last, err := b.state.history.LastID(ctx, ch.ID); err == nil && b.hist.backlog() == 0 {
+		if last, err := b.state.history.LastID(ctx, ch.ID); err == nil {
 			ch.last, ch.lastKnown = last, true
+		} else {
+			b.o.away.note()
 		}
 	}
 	c := ch.Channel

@@ -31,15 +31,15 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bucket %d: directory: %w", b.n, err)
 	}
-	histAt, err := b.o.cfg.History.Checkpoint(ctx, b.n)
+	histAt, away, err := b.o.historyAt(ctx, b.n)
 	if err != nil {
-		return fmt.Errorf("bucket %d: history: %w", b.n, err)
+		return err
 	}
 	b.state = newState(b.o.cfg.Directory, b.o.cfg.History)
 	b.recent = newRecent()
 	b.overlay = newOverlay()
-	b.dir = newApplier(ctx, "directory", b.log, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
-	b.hist = newApplier(ctx, "history", b.log, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
+	b.dir = newApplier(ctx, "directory", b.log, dirAt, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
+	b.hist = newApplier(ctx, "history", b.log, histAt, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
 	b.dirAt, b.histAt = dirAt, histAt
 	b.stores.Store(&stores{b.dir, b.hist})
 
@@ -55,13 +55,17 @@ func (b *bucket) takeOver(ctx context.Context) error {
 			}
 		}
 		b.hand(core.Applied{Bucket: b.n, Sequence: seq, Entry: e})
-		return b.awaitBacklog(ctx, replayBacklog)
+		return b.awaitBacklog(ctx)
 	}
 	tail, err := b.o.tails.of(ctx, b.o.cfg.Log, b.n, max(dirAt.Sequence, histAt.Sequence))
 	if err != nil {
 		return fmt.Errorf("bucket %d: %w", b.n, err)
 	}
-	w, err := b.o.cfg.Log.TakeOver(ctx, b.n, position(dirAt, histAt, tail), since, replay)
+	from := position(dirAt, histAt, tail, b.o.cfg.Log.Incarnation())
+	if away && tail == 0 && from.Epoch > 0 {
+		from.Epoch += blindEpochs
+	}
+	w, err := b.o.cfg.Log.TakeOver(ctx, b.n, from, since, replay)
 	if err != nil {
 		return fmt.Errorf("bucket %d: take over: %w", b.n, err)
 	}
@@ -76,7 +80,10 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	if err := b.awaitDirectory(ctx); err != nil {
 		return err
 	}
-	b.awaitHistory(ctx, replayHistory)
+	if !away {
+		b.awaitHistory(ctx, replayHistory)
+	}
+	b.slow = b.hist.backlog() > 0
 	b.writer = w
 	b.issuer = proto.NewIssuer(b.n, max(floor, pos.LastID))
 	b.publish()
@@ -86,15 +93,16 @@ func (b *bucket) takeOver(ctx context.Context) error {
 }
 
 // position is the lower of two checkpoints, with the highest epoch, counter and id that either knows. Its sequence is of use only in the
-// stream that the checkpoint was reached in. Where the stream was made anew since, as its end (tail) below the checkpoint shows, or two
-// checkpoints that disagree on what is later, everything that the stream has is read: the stores know by epoch and counter what they have.
-func position(x, y core.Checkpoint, tail uint64) relay.Position {
+// log that the checkpoint was reached in. Where the log was made anew since, as its incarnation shows (or, of a checkpoint that names none,
+// the log's end below it, or two checkpoints that disagree on what is later), everything that the log has is read: the stores know by epoch
+// and counter what they have.
+func position(x, y core.Checkpoint, tail, incarnation uint64) relay.Position {
 	low, high := x, y
 	if order(x, y) > 0 {
 		low, high = y, x
 	}
 	from := relay.Position{Sequence: low.Sequence, Counter: high.Counter, Epoch: high.Epoch, LastID: max(x.LastID, y.LastID)}
-	if low.Sequence > tail || low.Sequence > high.Sequence {
+	if low.Sequence > tail || low.Sequence > high.Sequence || low.Incarnation != 0 && low.Incarnation != incarnation {
 		from.Sequence = 0
 	}
 	return from
@@ -136,14 +144,21 @@ func concerns(events []*pb.Event) (structure, messages bool) {
 	return structure, messages
 }
 
-// awaitBacklog waits until neither store lags by n entries.
-func (b *bucket) awaitBacklog(ctx context.Context, n int) error {
-	for b.dir.backlog() >= n || b.hist.backlog() >= n {
-		if err := b.awaitChange(ctx, nil); err != nil {
+// awaitBacklog waits until neither store lags much. For a history that is away nobody waits before it lags so much that writes would be
+// refused.
+func (b *bucket) awaitBacklog(ctx context.Context) error {
+	for {
+		lag := b.hist.backlog()
+		if b.dir.backlog() < replayBacklog && (lag < replayBacklog || lag < maxUnapplied && b.hist.stuck()) {
+			return nil
+		}
+		look := time.NewTimer(stuckAfter)
+		err := b.awaitChange(ctx, look.C)
+		look.Stop()
+		if err != nil && ctx.Err() != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // awaitDirectory waits until the directory is synced, however long it takes.

@@ -29,11 +29,12 @@ func TestMain(m *testing.M) {
 
 // A world is a hub, stores, and whoever owns the buckets at the moment.
 type world struct {
-	t    testing.TB
-	mesh *relaytest.Mesh
-	dir  *faulty
-	hist *slowHistory
-	bus  *relay.Bus // of the one who asks
+	t      testing.TB
+	mesh   *relaytest.Mesh
+	dir    *faulty
+	hist   *slowHistory // over absent
+	bus    *relay.Bus   // of the one who asks
+	absent *absentHistory
 
 	ahead time.Duration // of the clock of owners that start from now on
 }
@@ -52,7 +53,8 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { hist.Close() })
-	w.dir, w.hist = &faulty{Directory: dir}, &slowHistory{History: hist}
+	w.absent = &absentHistory{History: hist}
+	w.dir, w.hist = &faulty{Directory: dir}, &slowHistory{History: w.absent}
 	w.bus = w.mesh.CoreBus(t)
 	return w
 }

@@ -152,7 +152,7 @@ func (w *writer) rows() {
 func (w *writer) checkpoint(ctx context.Context) error {
 	c := w.plan.reached
 	q := w.session.Query(putCheckpoint, c.Bucket, int64(c.Sequence), int64(c.Counter), int64(c.Epoch), int64(c.LastID),
-		int64(c.Epoch<<counterBits|c.Counter))
+		int64(c.Incarnation), int64(c.Epoch<<counterBits|c.Counter))
 	return q.WithContext(ctx).Exec()
 }
 

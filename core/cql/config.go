@@ -24,7 +24,7 @@ type Config struct {
 
 	Timeout   time.Duration // most that one request may take, whatever the caller's context says; default 5 s
 	Speculate time.Duration // after this long a read is sent to a second node, too; default 20 ms, negative = never
-	Lazy      bool          // Open does not wait for the cluster; until it is there, every call fails with ErrAway
+	Patience  time.Duration // Open goes on without the cluster after this long; until it is there, every call fails with ErrAway. 0 = never
 	Log       *slog.Logger
 }
 
@@ -70,6 +70,9 @@ func (c Config) check() error {
 	}
 	if c.Timeout < 0 {
 		wrong = append(wrong, fmt.Errorf("Timeout: %v", c.Timeout))
+	}
+	if c.Patience < 0 {
+		wrong = append(wrong, fmt.Errorf("Patience: %v", c.Patience))
 	}
 	return errors.Join(wrong...)
 }

@@ -52,7 +52,7 @@ func TestClusterAway(t *testing.T) {
 		}
 	}
 	cfg := config(t, server.Address, t.Name())
-	cfg.Lazy = true
+	cfg.Patience = time.Millisecond
 	late, err := cql.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

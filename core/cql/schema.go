@@ -41,8 +41,13 @@ var tables = []struct{ name, columns string }{
 	) WITH gc_grace_seconds = 864000`},
 	{"checkpoints", `(
 		bucket int PRIMARY KEY,
-		sequence bigint, counter bigint, epoch bigint, last_id bigint
+		sequence bigint, counter bigint, epoch bigint, last_id bigint, incarnation bigint
 	)`},
+}
+
+// Columns that tables of earlier versions lack.
+var added = []struct{ table, column, kind string }{
+	{"checkpoints", "incarnation", "bigint"},
 }
 
 // What the store says to the server.
@@ -61,9 +66,9 @@ const (
 	windowsBelow = `SELECT window FROM channel_windows WHERE channel_id = ? AND window <= ? LIMIT ?`
 	windowsAbove = `SELECT window FROM channel_windows WHERE channel_id = ? AND window >= ? ORDER BY window ASC LIMIT ?`
 
-	putCheckpoint  = `INSERT INTO checkpoints (bucket, sequence, counter, epoch, last_id) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?`
-	oneCheckpoint  = `SELECT sequence, counter, epoch, last_id FROM checkpoints WHERE bucket = ?`
-	allCheckpoints = `SELECT bucket, sequence, counter, epoch, last_id FROM checkpoints`
+	putCheckpoint  = `INSERT INTO checkpoints (bucket, sequence, counter, epoch, last_id, incarnation) VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	oneCheckpoint  = `SELECT sequence, counter, epoch, last_id, incarnation FROM checkpoints WHERE bucket = ?`
+	allCheckpoints = `SELECT bucket, sequence, counter, epoch, last_id, incarnation FROM checkpoints`
 )
 
 var keyspaceName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
@@ -92,6 +97,19 @@ func migrate(ctx context.Context, s *gocql.Session, cfg Config) error {
 		if !have[t.name] {
 			statements = append(statements, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s.%s %s", cfg.Keyspace, t.name,
 				strings.ReplaceAll(t.columns, "%s", option)))
+		}
+	}
+	for _, a := range added {
+		if !have[a.table] {
+			continue // it is made whole
+		}
+		known := ""
+		err := s.Query(`SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ? AND column_name = ?`,
+			cfg.Keyspace, a.table, a.column).WithContext(ctx).Scan(&known)
+		if errors.Is(err, gocql.ErrNotFound) {
+			statements = append(statements, fmt.Sprintf("ALTER TABLE %s.%s ADD %s %s", cfg.Keyspace, a.table, a.column, a.kind))
+		} else if err != nil {
+			return fmt.Errorf("schema of %s: %w", cfg.Keyspace, err)
 		}
 	}
 	for _, statement := range statements {

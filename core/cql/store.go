@@ -25,7 +25,7 @@ type Store struct {
 
 var _ core.History = (*Store)(nil)
 
-// Open connects, makes what is missing of the schema, and returns once the cluster answers or ctx ends, see also Config.Lazy.
+// Open connects, makes what is missing of the schema, and returns once the cluster answers, Config.Patience has passed or ctx ends.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.setDefaults()
 	if err := cfg.check(); err != nil {
@@ -34,10 +34,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Store{cfg: cfg, link: newLink(cfg), stop: stop}
 	go s.link.run(running)
-	if cfg.Lazy {
-		return s, nil
+	var late <-chan time.Time
+	if cfg.Patience > 0 {
+		t := time.NewTimer(cfg.Patience)
+		defer t.Stop()
+		late = t.C
 	}
 	select {
+	case <-late:
+		cfg.Log.Warn("starting without the cql cluster", "hosts", cfg.Hosts)
+		return s, nil
 	case <-s.link.ready:
 		return s, nil
 	case err := <-s.link.refused:
@@ -129,7 +135,7 @@ func (s *Store) Checkpoint(ctx context.Context, bucket int) (core.Checkpoint, er
 	c := core.Checkpoint{Bucket: bucket}
 	q, err := s.query(ctx, oneCheckpoint, bucket)
 	if err == nil {
-		err = q.Scan((*bigint)(&c.Sequence), (*bigint)(&c.Counter), (*bigint)(&c.Epoch), (*bigint)(&c.LastID))
+		err = q.Scan((*bigint)(&c.Sequence), (*bigint)(&c.Counter), (*bigint)(&c.Epoch), (*bigint)(&c.LastID), (*bigint)(&c.Incarnation))
 	}
 	if err != nil && !errors.Is(err, gocql.ErrNotFound) {
 		return core.Checkpoint{}, fmt.Errorf("bucket %d: checkpoint: %w", bucket, err)
@@ -145,7 +151,11 @@ func (s *Store) Checkpoints(ctx context.Context) ([]core.Checkpoint, error) {
 	}
 	var all []core.Checkpoint
 	it := q.Iter()
-	for c := (core.Checkpoint{}); it.Scan(&c.Bucket, (*bigint)(&c.Sequence), (*bigint)(&c.Counter), (*bigint)(&c.Epoch), (*bigint)(&c.LastID)); {
+	for {
+		var c core.Checkpoint
+		if !it.Scan(&c.Bucket, (*bigint)(&c.Sequence), (*bigint)(&c.Counter), (*bigint)(&c.Epoch), (*bigint)(&c.LastID), (*bigint)(&c.Incarnation)) {
+			break
+		}
 		all = append(all, c)
 	}
 	if err := it.Close(); err != nil {

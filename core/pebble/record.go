@@ -14,7 +14,7 @@ import (
 
 // Keys, all integers big endian so that they sort by number:
 //
-//	'c' bucket:2             checkpoint: sequence:8 counter:8 epoch:8 last id:8
+//	'c' bucket:2             checkpoint: sequence:8 counter:8 epoch:8 last id:8 incarnation:8 (of older ones, without the last)
 //	'd' channel:8            version of the channel's deletion
 //	'l' channel:8            id of the newest message ever sent
 //	'm' channel:8 message:8  version, flags:1, JSON of proto.Message (nothing if deleted)
@@ -34,6 +34,8 @@ const (
 const (
 	versionSize = 8 + 8 + 4 // epoch, counter, index in the entry
 	headerSize  = versionSize + 1
+
+	checkpointSize = 5 * 8
 
 	flagDeleted = 1 // a tombstone: keeps its version, so that a replayed create stays without effect
 )
@@ -95,19 +97,22 @@ func decodeID(v []byte) (proto.ID, error) {
 }
 
 func encodeCheckpoint(c core.Checkpoint) []byte {
-	b := make([]byte, 0, 32)
-	for _, v := range []uint64{c.Sequence, c.Counter, c.Epoch, uint64(c.LastID)} {
+	b := make([]byte, 0, checkpointSize)
+	for _, v := range []uint64{c.Sequence, c.Counter, c.Epoch, uint64(c.LastID), c.Incarnation} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return b
 }
 
 func decodeCheckpoint(bucket int, v []byte) (core.Checkpoint, error) {
-	if len(v) != 32 {
+	if len(v) == checkpointSize-8 { // of a version that knew no incarnations
+		v = append(v[:len(v):len(v)], make([]byte, 8)...)
+	}
+	if len(v) != checkpointSize {
 		return core.Checkpoint{}, fmt.Errorf("checkpoint of bucket %d: %d bytes: %w", bucket, len(v), errCorrupt)
 	}
 	at := func(i int) uint64 { return binary.BigEndian.Uint64(v[8*i:]) }
-	return core.Checkpoint{Bucket: bucket, Sequence: at(0), Counter: at(1), Epoch: at(2), LastID: proto.ID(at(3))}, nil
+	return core.Checkpoint{Bucket: bucket, Sequence: at(0), Counter: at(1), Epoch: at(2), LastID: proto.ID(at(3)), Incarnation: at(4)}, nil
 }
 
 // encodeMessage gives the record of a message in the form that is stored; nil m makes a tombstone.

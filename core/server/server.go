@@ -27,6 +27,9 @@ import (
 	"github.com/starling-chat/starling/relay"
 )
 
+// historyPatience is how long a core that starts waits for the history, before it serves without.
+const historyPatience = 5 * time.Second
+
 // logStreams is how many streams the embedded log has; production has 16.
 const logStreams = 1
 
@@ -144,13 +147,13 @@ func (s *Server) run(ctx context.Context) error {
 	return s.serve(ctx, owner, front)
 }
 
-// openHistory waits for a cluster that is not there yet: no bucket can be taken over before it has told its checkpoints.
+// openHistory waits for a cluster that is not there yet, but not for long: owners can do without.
 func (s *Server) openHistory(ctx context.Context) (core.History, error) {
 	if len(s.cfg.CQL.Hosts) == 0 {
 		return pebble.Open(filepath.Join(s.cfg.DataDir, "history"))
 	}
 	cfg := s.cfg.CQL
-	cfg.Log = s.log
+	cfg.Log, cfg.Patience = s.log, cmp.Or(cfg.Patience, historyPatience)
 	return cql.Open(ctx, cfg)
 }
 

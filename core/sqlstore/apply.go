@@ -88,7 +88,7 @@ func (s *Store) Apply(ctx context.Context, entries []core.Applied) error {
 func applyAll(ctx context.Context, tx *sql.Tx, bucket int, entries []core.Applied) error {
 	// The upsert also locks the row, so that two owners of one bucket, of whom one is late, come one after the other.
 	reached, err := scanCheckpoint(tx.QueryRowContext(ctx, `INSERT INTO checkpoints (bucket, sequence, counter, epoch, last_id) VALUES ($1, 0, 0, 0, 0)
-		ON CONFLICT (bucket) DO UPDATE SET bucket = excluded.bucket RETURNING bucket, sequence, counter, epoch, last_id`, bucket))
+		ON CONFLICT (bucket) DO UPDATE SET bucket = excluded.bucket RETURNING `+checkpointColumns, bucket))
 	if err != nil {
 		return err
 	}
@@ -105,8 +105,8 @@ func applyAll(ctx context.Context, tx *sql.Tx, bucket int, entries []core.Applie
 	if reached == from {
 		return errNothingNew
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE checkpoints SET sequence = $2, counter = $3, epoch = $4, last_id = $5 WHERE bucket = $1`,
-		bucket, int64(reached.Sequence), int64(reached.Counter), int64(reached.Epoch), int64(reached.LastID))
+	_, err = tx.ExecContext(ctx, `UPDATE checkpoints SET sequence = $2, counter = $3, epoch = $4, last_id = $5, incarnation = $6 WHERE bucket = $1`,
+		columns(reached)...)
 	return err
 }
 
@@ -149,28 +149,4 @@ func decode[T any](c change) (v T, err error) {
 		return v, fmt.Errorf("body: %w", err)
 	}
 	return v, nil
-}
-
-// Checkpoint implements core.Directory.
-func (s *Store) Checkpoint(ctx context.Context, bucket int) (core.Checkpoint, error) {
-	c, err := scanCheckpoint(s.read.QueryRowContext(ctx,
-		`SELECT bucket, sequence, counter, epoch, last_id FROM checkpoints WHERE bucket = $1`, bucket))
-	if errors.Is(err, sql.ErrNoRows) {
-		return core.Checkpoint{Bucket: bucket}, nil
-	}
-	return c, err
-}
-
-// Checkpoints implements core.Directory.
-func (s *Store) Checkpoints(ctx context.Context) ([]core.Checkpoint, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (core.Checkpoint, error) { return scanCheckpoint(rows) },
-		`SELECT bucket, sequence, counter, epoch, last_id FROM checkpoints ORDER BY bucket`)
-}
-
-func scanCheckpoint(row interface{ Scan(...any) error }) (core.Checkpoint, error) {
-	var c core.Checkpoint
-	var sequence, counter, epoch, last int64
-	err := row.Scan(&c.Bucket, &sequence, &counter, &epoch, &last)
-	c.Sequence, c.Counter, c.Epoch, c.LastID = uint64(sequence), uint64(counter), uint64(epoch), proto.ID(last)
-	return c, err
 }

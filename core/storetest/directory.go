@@ -27,6 +27,7 @@ func Directory(t *testing.T, open func(t *testing.T, place string) core.Director
 		{"GuildDelete", testGuildDelete},
 		{"Outbox", testOutbox},
 		{"Checkpoint", testCheckpoint},
+		{"HistoryNotes", testHistoryNotes},
 		{"LogMadeAnew", testLogMadeAnew},
 		{"Undecodable", testUndecodable},
 		{"Links", testLinks},
@@ -249,7 +250,8 @@ func testCheckpoint(t *testing.T, w *town) {
 		t.Errorf("checkpoint of an unused bucket: %+v", c)
 	}
 	a := w.apply(t, w.guilds, w.join(w.bob))
-	want := core.Checkpoint{Bucket: 7, Sequence: a.Sequence, Counter: a.Entry.Counter, Epoch: 1, LastID: proto.ID(a.Entry.LastId)}
+	want := core.Checkpoint{Bucket: 7, Sequence: a.Sequence, Counter: a.Entry.Counter, Epoch: 1, LastID: proto.ID(a.Entry.LastId),
+		Incarnation: a.Entry.Incarnation}
 	w.reopen()
 	if got := at(); got != want {
 		t.Fatalf("got %+v, want %+v", got, want)
@@ -273,6 +275,35 @@ func testCheckpoint(t *testing.T, w *town) {
 	}
 	if err := w.d.Apply(w.ctx, []core.Applied{w.guilds.entry(), w.homes.entry()}); err == nil {
 		t.Error("entries of two buckets in one Apply were taken")
+	}
+}
+
+func testHistoryNotes(t *testing.T, w *town) {
+	at := func(bucket int) core.Checkpoint { return must[core.Checkpoint](t)(w.d.HistoryNote(w.ctx, bucket)) }
+	if c := at(7); c != (core.Checkpoint{Bucket: 7}) {
+		t.Errorf("note of a bucket without one: %+v", c)
+	}
+	var all []core.Checkpoint
+	for n := range proto.Buckets {
+		all = append(all, core.Checkpoint{Bucket: n, Sequence: 1<<50 + uint64(n), Counter: 5, Epoch: 2, LastID: 9, Incarnation: 1<<63 + 1})
+	}
+	ok(t, w.d.NoteHistory(w.ctx, nil))
+	ok(t, w.d.NoteHistory(w.ctx, all))
+	w.reopen()
+	for _, n := range []int{0, 7, proto.Buckets - 1} {
+		if got := at(n); got != all[n] {
+			t.Errorf("got %+v, want %+v", got, all[n])
+		}
+	}
+	older, newer := all[7], all[8]
+	older.Counter, older.Sequence = 4, 1<<51
+	newer.Epoch, newer.Counter, newer.Sequence, newer.Incarnation = 3, 1, 1, 6
+	ok(t, w.d.NoteHistory(w.ctx, []core.Checkpoint{newer, older}))
+	if got := at(7); got != all[7] {
+		t.Errorf("an older note won: %+v", got)
+	}
+	if got := at(8); got != newer {
+		t.Errorf("got %+v, want %+v", got, newer)
 	}
 }
 

@@ -235,7 +235,8 @@ func testHistoryCheckpoint(t *testing.T, s *shelf) {
 	}
 	first := s.apply(t, s.create(s.message(s.lobby, "x")))
 	takeOver := s.apply(t) // an entry without events moves it too
-	want := core.Checkpoint{Bucket: 7, Sequence: takeOver.Sequence, Counter: 2, Epoch: 1, LastID: proto.ID(takeOver.Entry.LastId)}
+	want := core.Checkpoint{Bucket: 7, Sequence: takeOver.Sequence, Counter: 2, Epoch: 1, LastID: proto.ID(takeOver.Entry.LastId),
+		Incarnation: takeOver.Entry.Incarnation}
 	s.reopen()
 	ok(t, s.h.Apply(s.ctx, []core.Applied{first}))
 	ok(t, s.h.Apply(s.ctx, nil))
@@ -244,7 +245,8 @@ func testHistoryCheckpoint(t *testing.T, s *shelf) {
 	}
 	s.log.remake()
 	a := s.apply(t, event(proto.EventGuildUpdate, "not for the history"), event(proto.EventInternalUserBorn, 1))
-	want = core.Checkpoint{Bucket: 7, Sequence: a.Sequence, Counter: 3, Epoch: 2, LastID: proto.ID(a.Entry.LastId)}
+	want = core.Checkpoint{Bucket: 7, Sequence: a.Sequence, Counter: 3, Epoch: 2, LastID: proto.ID(a.Entry.LastId),
+		Incarnation: a.Entry.Incarnation}
 	ok(t, s.h.Apply(s.ctx, []core.Applied{newJournal(1023).entry()}))
 	all := must[[]core.Checkpoint](t)(s.h.Checkpoints(s.ctx))
 	if len(all) != 2 || all[0] != want || all[1].Bucket != 1023 {
