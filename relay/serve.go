@@ -104,38 +104,3 @@ func (b *Bus) drain(subs ...*nats.Subscription) {
 		}
 	}
 }
-
-// ServeCommands serves the commands of buckets through one dispatcher. h must not block; reply may be called once, from any goroutine. Stop
-// returns when h has had every command that had been sent here.
-func (b *Bus) ServeCommands(buckets []int, h func(bucket int, body []byte, reply func([]byte))) (stop func(), err error) {
-	in := make(chan *nats.Msg, commandBacklog)
-	var subs []*nats.Subscription
-	for _, bucket := range buckets {
-		s, err := b.nc.ChanSubscribe(CommandSubject(b.region, bucket), in)
-		if err != nil {
-			b.drain(subs...)
-			return nil, fmt.Errorf("serve commands of bucket %d: %w", bucket, err)
-		}
-		subs = append(subs, s)
-	}
-	if err := b.nc.Flush(); err != nil && !b.nc.IsReconnecting() {
-		b.drain(subs...)
-		return nil, fmt.Errorf("serve commands: %w", err)
-	}
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		work(in, quit, func(m *nats.Msg) {
-			_, bucket, ok := parseBucketSubject(m.Subject)
-			if !ok || m.Reply == "" {
-				return
-			}
-			h(bucket, m.Data, func(answer []byte) { _ = b.nc.Publish(m.Reply, answer) })
-		})
-	}()
-	return func() {
-		b.drain(subs...)
-		close(quit)
-		<-ended
-	}, nil
-}
