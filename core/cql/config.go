@@ -12,6 +12,9 @@ import (
 	"github.com/gocql/gocql"
 )
 
+// connectLimit bounds the opening of one connection.
+const connectLimit = 2 * time.Second
+
 // A Config names a cluster and says how to treat it. The zero value of every field but Hosts has a default.
 type Config struct {
 	Hosts              []string // host or host:port of a few nodes; the others are found. One port for all
@@ -104,9 +107,11 @@ func (c Config) cluster(keyspace string) *gocql.ClusterConfig {
 	d.Keyspace = keyspace
 	d.Consistency = gocql.ParseConsistency(c.Consistency)
 	d.Timeout, d.ReadTimeout, d.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
-	d.ConnectTimeout = min(c.Timeout, 3*time.Second)
+	d.ConnectTimeout = min(c.Timeout, connectLimit)
 	d.MetadataSchemaRequestTimeout = c.Timeout
 	d.ReconnectInterval = time.Second
+	// One try, then the interval: with the driver's three a frozen node that wakes up is found again some ten seconds later.
+	d.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 1, Interval: 100 * time.Millisecond}
 	d.RetryPolicy = &gocql.SimpleRetryPolicy{NumRetries: 2} // on other nodes; all that we send is idempotent
 	d.DefaultIdempotence = true
 	var order gocql.HostSelectionPolicy = gocql.RoundRobinHostPolicy()

@@ -89,7 +89,8 @@ func (l *link) probe(ctx context.Context, s *gocql.Session) error {
 	return s.Query(`SELECT bucket FROM checkpoints WHERE bucket = -1`).WithContext(ctx).Consistency(gocql.One).Exec()
 }
 
-// renew opens a session, with the schema if this is the first, and closes the one before only once the new one has answered.
+// renew opens a session, with the schema if this is the first, and closes the one before only once the new one has answered; unless the one
+// before answers again by then, too: what is under way in it need not fail.
 func (l *link) renew(ctx context.Context) bool {
 	first := l.session.Load() == nil
 	s, err := l.open(ctx, first)
@@ -106,6 +107,10 @@ func (l *link) renew(ctx context.Context) bool {
 		return false
 	}
 	l.failure.Store(wrong{})
+	if old := l.session.Load(); old != nil && l.probe(ctx, old) == nil {
+		s.Close()
+		return true
+	}
 	newSessions.Inc()
 	l.cfg.Log.Info("cql session", "hosts", l.cfg.Hosts, "keyspace", l.cfg.Keyspace, "nodes", l.nodes.Load())
 	if old := l.session.Swap(s); old != nil {
