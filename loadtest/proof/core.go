@@ -18,6 +18,9 @@ type sizes struct {
 	lasting time.Duration
 	guilds  int // of the spread load, with ten channels each
 	flight  int // messages under way when the core is to show what it can
+
+	messages int // in the fullest channel
+	reads    int // of each kind
 }
 
 // A chapter is one part of the proof; each starts what it needs and leaves nothing behind.
@@ -28,6 +31,7 @@ type chapter struct {
 
 // chapters in the order in which they run.
 var chapters = []chapter{
+	{"history", "pages of history, deep, over many windows, after a long silence", proveHistory},
 	{"send", "acknowledged messages/s, spread and hot, embedded and on real servers", proveSend},
 }
 
@@ -64,6 +68,8 @@ func parseSizes(args []string, out io.Writer) (s sizes, err error) {
 	f.DurationVar(&s.lasting, "lasting", 8*time.Second, "of one measurement of messages")
 	f.IntVar(&s.guilds, "guilds", 50, "of the spread load, ten channels each")
 	f.IntVar(&s.flight, "flight", 512, "messages under way at full load")
+	f.IntVar(&s.messages, "messages", 1_000_000, "in the fullest channel")
+	f.IntVar(&s.reads, "reads", 1000, "of each kind that is measured")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
@@ -76,8 +82,8 @@ func parseSizes(args []string, out io.Writer) (s sizes, err error) {
 			return s, fmt.Errorf("no part %q", name)
 		}
 	}
-	if f.NArg() > 0 || s.lasting <= 0 || s.guilds < 1 || s.flight < 1 {
-		return s, errors.New("sizes must be above zero, and nothing may follow the flags")
+	if f.NArg() > 0 || s.lasting <= 0 || s.guilds < 1 || s.flight < 8 || s.messages < 100 || s.reads < 1 {
+		return s, errors.New("sizes too small, or something behind the flags")
 	}
 	return s, nil
 }

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/starling-chat/starling/loadtest/mesh"
+	"github.com/starling-chat/starling/loadtest/proof/inside"
+	"github.com/starling-chat/starling/proto"
+)
+
+const (
+	pageBound  = 15 * time.Millisecond // p99 of a page of history
+	pageLength = 50
+	day        = proto.ID(24*time.Hour/time.Millisecond) << 22 // in ids
+	windows    = 200                                           // of ten days, that messages lie in
+)
+
+// A shape is how messages lie in a channel.
+type shape struct {
+	name   string
+	ids    []proto.ID // oldest first
+	before func(ids []proto.ID) proto.ID
+}
+
+// shapes of channels; deep is how many messages the fullest has.
+func shapes(deep int) []shape {
+	now := proto.ID(time.Now().UnixMilli()-proto.Epoch) << 22
+	since := func(days proto.ID, n int) []proto.ID {
+		ids := make([]proto.ID, n)
+		for i := range ids {
+			ids[i] = now - days*day + days*day/proto.ID(n)*proto.ID(i)
+		}
+		return ids
+	}
+	silent := append(since(730, pageLength*20)[:pageLength*2], now-day/24)
+	for i := range pageLength * 2 { // a day of two years ago
+		silent[i] = now - 730*day + proto.ID(i)*day/(pageLength*4)
+	}
+	anywhere := func(ids []proto.ID) proto.ID { return ids[pageLength+rand.IntN(len(ids)-pageLength)] }
+	return []shape{
+		{fmt.Sprintf("%d messages in 20 days, newest page", deep), since(20, deep), func([]proto.ID) proto.ID { return 0 }},
+		{fmt.Sprintf("%d messages in 20 days, the last thousand of them", deep), nil,
+			func(ids []proto.ID) proto.ID { return ids[pageLength+rand.IntN(min(1000, len(ids)-pageLength))] }},
+		{fmt.Sprintf("%d messages in 20 days, anywhere", deep), nil, anywhere},
+		{fmt.Sprintf("%d windows of 100 messages, anywhere", windows), since(windows*10, windows*100), anywhere},
+		{fmt.Sprintf("%d windows of 1 message, anywhere", windows), since(windows*10, windows), anywhere},
+		{"silent for two years, newest page", silent, func([]proto.ID) proto.ID { return 0 }},
+	}
+}
+
+// proveHistory measures pages on each kind of stores: of the store alone, and as a client gets them.
+func proveHistory(ctx context.Context, r *report, s sizes) error {
+	if s.on("embedded") {
+		if err := historyOn(ctx, r, s, "Pebble", inside.OpenPebble); err != nil {
+			return err
+		}
+	}
+	if !s.on("real") {
+		return nil
+	}
+	r.note("starting Cassandra")
+	real, err := startServers(ctx, "cassandra")
+	if err != nil {
+		return err
+	}
+	defer real.stop()
+	return historyOn(ctx, r, s, "Cassandra", func(string) (inside.History, error) { return inside.OpenCQL(ctx, real.cql) }, "--cql", real.cql)
+}
+
+// historyOn has a mesh make the channels, fills them while it does not run, and reads.
+func historyOn(ctx context.Context, r *report, s sizes, store string, open func(dir string) (inside.History, error), args ...string) error {
+	bin, err := mesh.Build(false)
+	if err != nil {
+		return err
+	}
+	m, err := mesh.New(mesh.Options{Bin: bin, Args: args})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := m.Start(ctx); err != nil {
+		return err
+	}
+	w, err := settle(ctx, r, m, 1)
+	if err != nil {
+		return err
+	}
+	if err := m.Drain(ctx); err != nil {
+		return err
+	}
+	h, err := open(filepath.Join(m.DataDir(), "core"))
+	if err != nil {
+		return err
+	}
+	all := shapes(s.messages)
+	homes := make([]sender, len(all)) // where each shape's messages are
+	for i, at := 0, -1; i < len(all); i++ {
+		if all[i].ids == nil { // reads those of the shape before
+			all[i].ids = all[i-1].ids
+		} else {
+			at++
+		}
+		homes[i] = w.channels[at]
+	}
+	err = fillAndRead(ctx, r, s, store, h, all, homes)
+	if e := h.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.Start(ctx); err != nil {
+		return err
+	}
+	return readOverHTTP(ctx, r, s, store, m, all, homes)
+}
+
+func fillAndRead(ctx context.Context, r *report, s sizes, store string, h inside.History, all []shape, homes []sender) error {
+	for i, sh := range all {
+		if i > 0 && homes[i] == homes[i-1] {
+			continue
+		}
+		r.note("%s: writing %d messages", store, len(sh.ids))
+		if err := inside.Fill(ctx, h, homes[i].channel, sh.ids, func(n int) { r.note("%d written", n) }); err != nil {
+			return err
+		}
+	}
+	for i, sh := range all {
+		pages := sh.pages(s)
+		for _, warm := range []bool{true, false} {
+			took, err := inside.Pages(ctx, h, homes[i].channel, pages, pageLength)
+			if err != nil {
+				return err
+			}
+			if !warm {
+				r.p99(fmt.Sprintf("%s alone, page of %d of %s", store, pageLength, sh.name), pageBound, took)
+			}
+		}
+	}
+	return nil
+}
+
+// pages are the ids before which pages are read, each several times, as pages that people read are.
+func (sh shape) pages(s sizes) []proto.ID {
+	places := make([]proto.ID, max(s.reads/4, 1))
+	for i := range places {
+		places[i] = sh.before(sh.ids)
+	}
+	pages := make([]proto.ID, s.reads)
+	for i := range pages {
+		pages[i] = places[i%len(places)]
+	}
+	return pages
+}
+
+// p99 prints what 99 of 100 calls kept below.
+func (r *report) p99(claim string, bound time.Duration, took []time.Duration) {
+	t := taken{delays: took}
+	r.line(claim+", p99", "≤ "+bound.String(), fmt.Sprintf("%v (p50 %v, %d reads)", t.at(.99).Round(10*time.Microsecond), t.at(.5).Round(10*time.Microsecond),
+		len(took)), t.at(.99) <= bound)
+}
+
+// readOverHTTP reads as clients do, over an edge.
+func readOverHTTP(ctx context.Context, r *report, s sizes, store string, m *mesh.Mesh, all []shape, homes []sender) error {
+	calls := &http.Client{Timeout: pumpWait, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
+	defer calls.CloseIdleConnections()
+	for i, sh := range all {
+		pages := sh.pages(s)
+		for _, warm := range []bool{true, false} {
+			took, err := inside.Timed(len(pages), 2, func(n int) error {
+				page, err := homes[i].page(ctx, calls, m.HTTP(n%mesh.Edges), pages[n], pageLength)
+				if err == nil && len(page) != pageLength {
+					err = fmt.Errorf("%s: %d messages before %d", sh.name, len(page), pages[n])
+				}
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+			}
+			if !warm {
+				r.p99(fmt.Sprintf("GET over an edge on %s, page of %d of %s", store, pageLength, sh.name), pageBound, took)
+			}
+		}
+	}
+	i := slices.IndexFunc(all, func(sh shape) bool { return len(sh.ids) == windows*100 })
+	return scroll(ctx, r, store, m, calls, homes[i], all[i].ids)
+}
+
+// scroll reads a channel from the newest message to the first, as a client's infinite scroll does.
+func scroll(ctx context.Context, r *report, store string, m *mesh.Mesh, calls *http.Client, home sender, ids []proto.ID) error {
+	var found []proto.ID
+	var took []time.Duration
+	for before, more := proto.ID(0), true; more; {
+		from := time.Now()
+		page, err := home.page(ctx, calls, m.HTTP(0), before, pageLength)
+		if err != nil {
+			return err
+		}
+		took = append(took, time.Since(from))
+		found = append(found, page...)
+		if more = len(page) == pageLength; more {
+			before = page[len(page)-1]
+		}
+	}
+	slices.Sort(took)
+	slices.Reverse(found)
+	r.line(fmt.Sprintf("%s: scrolled over %d windows to the first message, each once, in order", store, windows), fmt.Sprint(len(ids)), fmt.Sprint(len(found)),
+		slices.Equal(found, ids))
+	r.p99(fmt.Sprintf("GET over an edge on %s, pages of that scroll, each read once", store), pageBound, took)
+	return nil
+}
+
+// page reads ids of a page of history, newest first.
+func (s sender) page(ctx context.Context, c *http.Client, edge string, before proto.ID, n int) ([]proto.ID, error) {
+	url := fmt.Sprintf("%s%s?limit=%d", edge, s.target, n)
+	if before != 0 {
+		url += fmt.Sprintf("&before=%d", before)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", s.auth)
+	req.Header.Set("User-Agent", "DiscordBot (https://example.invalid, 1)")
+	resp, err := c.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %.200s", resp.Status, b)
+	}
+	var page []struct {
+		ID proto.ID `json:"id"`
+	}
+	if err := json.Unmarshal(b, &page); err != nil {
+		return nil, err
+	}
+	ids := make([]proto.ID, len(page))
+	for i, m := range page {
+		ids[i] = m.ID
+	}
+	return ids, nil
+}
