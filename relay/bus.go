@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ const (
 
 // Config says which hub or leaf to connect to.
 type Config struct {
-	URL    string
+	URL    string // several separated by commas: any of them will do
 	Secret string
 	Name   string // shown by the server
 	Region string
@@ -59,9 +60,13 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	if !checkRegion(cfg.Region) {
 		return nil, fmt.Errorf("bus %s: region %q: want lower-case letters, digits, hyphens", cfg.Name, cfg.Region)
 	}
-	u, err := withUser(cfg.URL, userCore, cfg.Secret)
-	if err != nil {
-		return nil, fmt.Errorf("bus %s: %w", cfg.Name, err)
+	var urls []string
+	for raw := range strings.SplitSeq(cfg.URL, ",") {
+		u, err := withUser(strings.TrimSpace(raw), userCore, cfg.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("bus %s: %w", cfg.Name, err)
+		}
+		urls = append(urls, u.String())
 	}
 	b := &Bus{
 		region:   cfg.Region,
@@ -88,7 +93,8 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	told := false
 	for {
-		b.nc, err = nats.Connect(u.String(), opts...)
+		var err error
+		b.nc, err = nats.Connect(strings.Join(urls, ","), opts...)
 		if err == nil {
 			return b, nil
 		}
@@ -109,6 +115,14 @@ func (b *Bus) Region() string { return b.region }
 
 // Connected tells whether the connection stands.
 func (b *Bus) Connected() bool { return b.nc.IsConnected() }
+
+// replicas is how many hubs are to keep a stream: it is for buses that are connected to a hub.
+func (b *Bus) replicas() int {
+	if b.nc.ConnectedClusterName() == "" {
+		return 1
+	}
+	return maxReplicas
+}
 
 // Close ends the connection and all subscriptions on it.
 func (b *Bus) Close() {

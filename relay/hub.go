@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -17,25 +18,31 @@ const beatEvery = time.Second
 
 // HubConfig says where a hub listens and keeps its log.
 type HubConfig struct {
-	Name       string // unique in the mesh
-	Region     string // JetStream domain
-	Dir        string // of the log; kept over restarts
-	ClientAddr string // host:port for cores; port 0 = any free one
-	LeafAddr   string // host:port for leaves
-	Secret     string // of cores and leaves; empty = open to all
-	SyncAlways bool   // fsync before each acknowledgement: outlives power loss, not only a killed process
-	Log        *slog.Logger
+	Name        string   // unique in the mesh
+	Region      string   // JetStream domain
+	Dir         string   // of the log; kept over restarts
+	ClientAddr  string   // host:port for cores; port 0 = any free one
+	LeafAddr    string   // host:port for leaves
+	ClusterAddr string   // host:port for the region's other hubs; "" = this one stands alone
+	Peers       []string // cluster URLs of all others: none, or at least two
+	Secret      string   // of cores and leaves; empty = open to all
+	SyncAlways  bool     // fsync before each acknowledgement: outlives power loss, not only a killed process
+	Log         *slog.Logger
 }
 
 // A Hub is an embedded NATS server that keeps a region's event log and joins cores and leaves.
 type Hub struct {
 	server *server.Server
 	bus    *nats.Conn
+	log    *slog.Logger
+	peers  int         // other hubs of the region
+	quorum atomic.Bool // sees a majority of them
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
 
-// StartHub runs a hub; it returns once it serves.
+// StartHub runs a hub; it returns once it listens. One with peers may not be Ready yet: that takes a majority of them, and it says what it
+// waits for.
 func StartHub(cfg HubConfig) (*Hub, error) {
 	if !checkRegion(cfg.Region) {
 		return nil, fmt.Errorf("hub %s: region %q: want lower-case letters, digits, hyphens", cfg.Name, cfg.Region)
@@ -53,6 +60,9 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 	opts.JetStreamDomain = cfg.Region
 	opts.StoreDir = cfg.Dir
 	opts.SyncAlways = cfg.SyncAlways
+	if err := clusterOptions(opts, cfg); err != nil {
+		return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
+	}
 	opts.SyncInterval = 10 * time.Second // the default of 2 min makes power loss dear
 	if cfg.Secret != "" {
 		opts.Users = []*server.User{
@@ -67,7 +77,8 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
 	}
-	h := &Hub{server: s}
+	h := &Hub{server: s, log: log, peers: len(cfg.Peers)}
+	h.quorum.Store(h.peers == 0)
 	copts := []nats.Option{nats.InProcessServer(s), nats.Name(cfg.Name + " beat")}
 	if cfg.Secret != "" {
 		copts = append(copts, nats.UserInfo(userCore, cfg.Secret))
@@ -82,6 +93,10 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 	h.stop = stop
 	h.done.Add(1)
 	go h.beat(ctx, BeatSubject(cfg.Region))
+	if h.peers > 0 {
+		h.done.Add(1)
+		go h.watch(ctx)
+	}
 	log.Info("hub serves", "clients", s.ClientURL(), "leaves", h.LeafURL())
 	return h, nil
 }
@@ -101,22 +116,28 @@ func (h *Hub) LeafURL() string {
 // Leaves counts the leaves that are connected.
 func (h *Hub) Leaves() int { return h.server.NumLeafNodes() }
 
-// Stop ends the hub and returns when its files are closed.
+// Stop ends the hub and returns when its files are closed. With peers it hands its leaderships over first.
 func (h *Hub) Stop() {
 	h.stop()
 	h.done.Wait()
 	h.bus.Close()
+	if h.peers > 0 {
+		h.server.LameDuckShutdown()
+	}
 	h.server.Shutdown()
 	h.server.WaitForShutdown()
 }
 
+// beat tells leaves and edges that the region is within reach through this hub. One that is cut off from the others falls silent, and its
+// leaves go elsewhere.
 func (h *Hub) beat(ctx context.Context, subject string) {
 	defer h.done.Done()
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
-		// A failed beat is noticed by whoever misses it.
-		_ = h.bus.Publish(subject, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())))
+		if h.quorum.Load() { // a failed beat is noticed by whoever misses it
+			_ = h.bus.Publish(subject, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())))
+		}
 		select {
 		case <-ctx.Done():
 			return

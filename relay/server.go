@@ -112,15 +112,25 @@ type serverLog struct{ log *slog.Logger }
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(sentence(format, v)) }
 func (l serverLog) Warnf(format string, v ...any) {
 	text := sentence(format, v)
-	if strings.Contains(text, "Plaintext passwords") {
+	switch {
+	case strings.Contains(text, "Plaintext passwords"):
 		return // the secret is random and in a file of its own; bcrypt would only slow its check down
+	case strings.Contains(text, "Waiting for routing"), strings.Contains(text, "contact with a meta leader"), strings.Contains(text, "Metalayer"):
+		l.log.Debug(text) // Hub.watch says what it waits for
+		return
 	}
 	l.log.Warn(text)
 }
 func (l serverLog) Fatalf(format string, v ...any) { l.log.Error(sentence(format, v)) }
-func (l serverLog) Errorf(format string, v ...any) { l.log.Error(sentence(format, v)) }
-func (l serverLog) Debugf(string, ...any)          {}
-func (l serverLog) Tracef(string, ...any)          {}
+func (l serverLog) Errorf(format string, v ...any) {
+	if strings.HasPrefix(format, "Error trying to connect to route") {
+		l.Noticef(format, v...) // Hub.watch says which hubs are missed
+		return
+	}
+	l.log.Error(sentence(format, v))
+}
+func (l serverLog) Debugf(string, ...any) {}
+func (l serverLog) Tracef(string, ...any) {}
 
 func sentence(format string, v []any) string {
 	return "nats: " + strings.TrimSpace(fmt.Sprintf(format, v...))
