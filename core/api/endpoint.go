@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/proto"
 )
@@ -27,7 +28,7 @@ var answered = promauto.NewHistogramVec(prometheus.HistogramOpts{Name: "starling
 	Help: "REST calls by route and class of status.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1, 2.5, 10}},
 	[]string{"route", "status"})
 
-// An endpoint answers one route. Errors that are no *proto.Error become 500, or 503 where time ran out, and are logged.
+// An endpoint answers one route. Errors that are no *proto.Error become 500, or 503 where time ran out or a store is away, and are logged.
 type endpoint func(c *call) (reply, error)
 
 // A reply is a status and a body: a value to encode, bytes that are JSON already, or nil for none.
@@ -85,7 +86,7 @@ func (s *Server) frame(next http.Handler) http.Handler {
 }
 
 // public routes need no token; they are limited per remote address.
-func (s *Server) public(name string, l Limit, e endpoint) http.HandlerFunc {
+func (s *Server) public(name string, l core.Limit, e endpoint) http.HandlerFunc {
 	return s.measured(name, func(c *call) error {
 		if err := s.take(c, name, "", remoteKey(c.RemoteAddr), l); err != nil {
 			return err
@@ -95,7 +96,7 @@ func (s *Server) public(name string, l Limit, e endpoint) http.HandlerFunc {
 }
 
 // private routes need a token; they are limited per user and major id, all together per user, and before the token is looked at per address.
-func (s *Server) private(name, major string, l Limit, e endpoint) http.HandlerFunc {
+func (s *Server) private(name, major string, l core.Limit, e endpoint) http.HandlerFunc {
 	return s.measured(name, func(c *call) (err error) {
 		if err := s.takeAddress(c); err != nil {
 			return err
@@ -160,6 +161,9 @@ func (s *Server) asError(route string, err error) *proto.Error {
 		}
 		return e
 	case errors.Is(err, auth.ErrBusy), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return proto.ErrUnavailable
+	case core.Away(err):
+		s.warn("call refused", route, err)
 		return proto.ErrUnavailable
 	}
 	s.warn("call failed", route, err)

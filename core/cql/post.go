@@ -168,7 +168,7 @@ func (s *Store) Reactions(ctx context.Context, channel proto.ID, messages []prot
 			all[proto.ID(id)] = tallies
 		}
 		if err := it.Close(); err != nil {
-			return nil, fmt.Errorf("channel %d: reactions: %w", channel, err)
+			return nil, fmt.Errorf("channel %d: reactions: %w", channel, mark(err))
 		}
 	}
 	return all, nil
@@ -187,7 +187,7 @@ func (s *Store) Reacted(ctx context.Context, channel proto.ID, rounds []proto.ID
 			in[proto.ID(round)] = true
 		}
 		if err := it.Close(); err != nil {
-			return nil, fmt.Errorf("channel %d: reacted: %w", channel, err)
+			return nil, fmt.Errorf("channel %d: reacted: %w", channel, mark(err))
 		}
 	}
 	return in, nil
@@ -208,7 +208,7 @@ func (s *Store) Reactors(ctx context.Context, channel, round, after proto.ID, n 
 		users = append(users, proto.ID(user))
 	}
 	if err := it.Close(); err != nil {
-		return nil, fmt.Errorf("channel %d: round %d: %w", channel, round, err)
+		return nil, fmt.Errorf("channel %d: round %d: %w", channel, round, mark(err))
 	}
 	return users, nil
 }
@@ -226,7 +226,7 @@ func (s *Store) Pins(ctx context.Context, channel proto.ID) ([]core.Pin, error) 
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("channel %d: pins: %w", channel, err)
+		return nil, fmt.Errorf("channel %d: pins: %w", channel, mark(err))
 	}
 	return pins, nil
 }

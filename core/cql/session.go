@@ -2,16 +2,17 @@ package cql
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/gocql/gocql"
+
+	"github.com/starling-chat/starling/core"
 )
 
 // ErrAway says that there is no session with the cluster at the moment.
-var ErrAway = errors.New("no session with the CQL cluster")
+var ErrAway = fmt.Errorf("no session with the CQL cluster: %w", core.ErrAway)
 
 const (
 	watchInterval = time.Second

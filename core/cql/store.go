@@ -80,7 +80,7 @@ func shared[T any](ctx context.Context, s *Store, key flightKey, read func(conte
 		begun := time.Now()
 		v, err := read(ctx)
 		readSeconds.WithLabelValues(key.read).Observe(time.Since(begun).Seconds())
-		return v, err
+		return v, mark(err)
 	})
 	if err != nil {
 		var none T
