@@ -12,8 +12,15 @@ import (
 	"github.com/starling-chat/starling/proto"
 )
 
-// identityLife bounds how long a revoked token may still be taken here after another core revoked it.
-const identityLife = 2 * time.Second
+const (
+	// identityLife bounds how long a revoked token may still be taken here after another core revoked it, while the directory answers.
+	identityLife = 2 * time.Second
+	// identityStale is how long a token that was good stays good while the directory cannot say: no longer than a person's JWT would be
+	// good if nobody was asked. What this core revoked it knows.
+	identityStale = 15 * time.Minute
+	// identityPatience bounds the question where an older answer is at hand: sends do not wait for a directory that is frozen.
+	identityPatience = 250 * time.Millisecond
+)
 
 // An identity is whom a token stands for.
 type identity struct {
@@ -50,7 +57,8 @@ func (i *identities) check(ctx context.Context, header string) (identity, error)
 	if err != nil {
 		return identity{}, err
 	}
-	alive, err := i.logins.get(claims.Login, func() (bool, error) { return i.directory.LoginAlive(ctx, claims.Login) })
+	alive, err := i.logins.get(ctx, claims.Login, func(alive bool) bool { return alive },
+		func(ctx context.Context) (bool, error) { return i.directory.LoginAlive(ctx, claims.Login) })
 	if err != nil {
 		return identity{}, fmt.Errorf("login %d: %w", claims.Login, err)
 	}
@@ -61,7 +69,7 @@ func (i *identities) check(ctx context.Context, header string) (identity, error)
 }
 
 func (i *identities) checkBot(ctx context.Context, t auth.BotToken) (identity, error) {
-	hash, err := i.bots.get(t.User, func() ([]byte, error) {
+	hash, err := i.bots.get(ctx, t.User, t.Matches, func(ctx context.Context) ([]byte, error) {
 		a, err := i.directory.Account(ctx, t.User)
 		if errors.Is(err, core.ErrNotFound) || err == nil && !a.User.Bot {
 			return nil, nil
@@ -83,50 +91,81 @@ func (i *identities) forgetLogin(login proto.ID) { i.logins.forget(login) }
 
 const recentMax = 1 << 16
 
-// recent remembers answers by id for identityLife.
+// recent remembers answers by id for identityLife, and keeps them longer for when nobody answers.
 type recent[V any] struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	entries map[proto.ID]recentEntry[V]
-	changes uint64 // counts forgets, so that an answer asked for before one is not kept after it
+	mu         sync.Mutex
+	young, old map[proto.ID]recentEntry[V] // young becomes old when half the size is reached
+	changes    uint64                      // counts forgets, so that an answer asked for before one is not kept after it
 }
 
 type recentEntry[V any] struct {
 	value V
-	until time.Time
+	at    time.Time // when it was answered
+	until time.Time // when it is asked for again
+	spare bool      // it was not answered when it was last asked for
 }
 
 func newRecent[V any](now func() time.Time) *recent[V] {
-	return &recent[V]{now: now, entries: make(map[proto.ID]recentEntry[V])}
+	return &recent[V]{now: now, young: make(map[proto.ID]recentEntry[V])}
 }
 
-func (r *recent[V]) get(id proto.ID, ask func() (V, error)) (V, error) {
+// get gives a recent answer, or asks. Where asking fails, an older answer counts if it is good; a bad one does not: what was refused then
+// may be right by now.
+func (r *recent[V]) get(ctx context.Context, id proto.ID, good func(V) bool, ask func(context.Context) (V, error)) (V, error) {
+	now := r.now()
 	r.mu.Lock()
-	e, found := r.entries[id]
+	e, found := r.lookLocked(id)
 	changes := r.changes
 	r.mu.Unlock()
-	if found && r.now().Before(e.until) {
+	if found && now.Before(e.until) && (good(e.value) || !e.spare) {
 		return e.value, nil
 	}
-	v, err := ask()
-	if err != nil {
+	spare := found && now.Before(e.at.Add(identityStale)) && good(e.value)
+	if spare {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, identityPatience)
+		defer cancel()
+	}
+	v, err := ask(ctx)
+	switch {
+	case err == nil:
+		e = recentEntry[V]{value: v, at: r.now(), until: r.now().Add(identityLife)}
+	case spare:
+		e.until, e.spare = r.now().Add(identityLife), true // the next calls need not wait for the directory
+	default:
 		return v, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.entries) >= recentMax {
-		clear(r.entries) // seconds' worth of answers: cheaper than an order
-	}
 	if changes == r.changes {
-		r.entries[id] = recentEntry[V]{value: v, until: r.now().Add(identityLife)}
+		r.keepLocked(id, e)
+	} else if err != nil {
+		return v, err // it may be what was forgotten meanwhile
 	}
-	return v, nil
+	return e.value, nil
+}
+
+func (r *recent[V]) lookLocked(id proto.ID) (recentEntry[V], bool) {
+	e, found := r.young[id]
+	if !found {
+		e, found = r.old[id]
+	}
+	return e, found
+}
+
+func (r *recent[V]) keepLocked(id proto.ID, e recentEntry[V]) {
+	if len(r.young) >= recentMax/2 {
+		r.old, r.young = r.young, make(map[proto.ID]recentEntry[V])
+	}
+	r.young[id] = e
 }
 
 func (r *recent[V]) forget(id proto.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.changes++
-	delete(r.entries, id)
+	delete(r.young, id)
+	delete(r.old, id)
 }
