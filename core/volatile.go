@@ -44,9 +44,11 @@ type PresenceChange struct {
 // Presences keeps presence: what each edge reported of a user, and what they come to. Any goroutine may call it.
 type Presences interface {
 	// Report takes a batch of one edge, in one round trip per shard of the store however many users it has, and tells what
-	// changed. A report is forgotten PresenceTTL after it was last repeated.
+	// changed, beside an error too: part of the batch may have been taken. A report is forgotten, by Lapse, PresenceTTL after it was last
+	// repeated. A refresh of one that is not known, or no longer, counts as a report: it has to be complete. A batch that ended in an
+	// error is to be repeated. The caller does not change a report's slices and maps any more.
 	Report(ctx context.Context, edge string, reports []PresenceReport, now time.Time) ([]PresenceChange, error)
-	// Presences of users, those offline left out.
+	// Presences of users, those offline left out: what the changes told so far come to.
 	Presences(ctx context.Context, users []proto.ID) ([]Presence, error)
 	// Lapse removes reports that were not repeated in time (their edge is gone), at most limit users in one call, and tells what
 	// changed. Two cores that call it at once are told each change once.
@@ -96,10 +98,14 @@ type Limiter interface {
 	Peek(ctx context.Context, key string, l Limit) (Verdict, error)
 }
 
+// CacheLate is how late something may be kept: Keep is not to be called longer after the position was read, since caches forget what they were
+// told of a group.
+const CacheLate = time.Minute
+
 // A Cache keeps bytes under keys whose owner tells when they are void: the permission cache. What it holds reflects a position of a bucket's log,
 // and a position that it was told of later makes it void. Any goroutine may call it.
 type Cache interface {
-	// Cached bytes; ErrNotFound also where they are older than what Void was told of their group.
+	// Cached bytes, not to be changed; ErrNotFound also where they are older than what Void was told of their group.
 	Cached(ctx context.Context, group, key string) ([]byte, error)
 	// Keep stores bytes that reflect a position of their group, unless the group is known to have moved on.
 	Keep(ctx context.Context, group, key string, epoch, counter uint64, body []byte, ttl time.Duration) error

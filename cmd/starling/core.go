@@ -16,7 +16,7 @@ func coreCommand(a *app) *cobra.Command {
 		config.Key{Name: "name", Default: "core-1", Kind: "NAME", Usage: "unique in the mesh"}, keyRegion,
 		config.Key{Name: "data", Default: ".data/core", Kind: "DIR", Usage: "folder of signing keys, and of embedded stores"},
 		config.Key{Name: "hub", Default: "nats://127.0.0.1:4222", Kind: "URL", Usage: "client address of the region's hub"},
-		keyPostgres, keyCQL,
+		keyPostgres, keyCQL, keyRedis,
 		config.Key{Name: "cql-replication", Default: "3", Kind: "N", Usage: "copies of the history in each datacenter, when its keyspace is made"},
 		config.Key{Name: "cql-datacenter", Default: "", Kind: "NAME", Usage: "whose nodes are asked first"},
 		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
@@ -28,15 +28,16 @@ func coreCommand(a *app) *cobra.Command {
 REST, identify and snapshots over NATS. It listens on no port of its own but its admin page.`,
 		Example: `  starling core --secret-file secret --hub nats://10.0.0.1:4222 --data /var/lib/starling/core --admin 127.0.0.1:9098
 
-  # on Postgres and ScyllaDB
+  # on Postgres, ScyllaDB and Redis
   starling core --secret-file secret --hub nats://10.0.0.1:4222 --data /var/lib/starling/core \
-    --postgres 'postgres://starling@10.0.0.5/starling?passfile=/etc/starling/pgpass' --cql 10.0.0.6,10.0.0.7`,
+    --postgres 'postgres://starling@10.0.0.5/starling?passfile=/etc/starling/pgpass' --cql 10.0.0.6,10.0.0.7 \
+    --redis 'redis://10.0.0.8:6379/0?passfile=/etc/starling/redispass'`,
 	}, keys, func(ctx context.Context, v *config.Values) error {
 		level, admin := logLevel(v), v.Loopback("admin", whyAdmin)
 		v.Need("hub")
 		cfg := server.Config{Name: v.Need("name"), Region: v.Need("region"), DataDir: v.Need("data"), HubURL: v.URL("hub", "nats"),
 			Secret: secret(v), RateLimits: v.Switch("rate-limits"), AccessLife: v.Duration("access-life", time.Minute, 30*24*time.Hour),
-			Postgres: postgres(v)}
+			Postgres: postgres(v), Redis: redisOf(v)}
 		cfg.CQL = clusterOf(v, v.Int("cql-replication", 1, 9))
 		cfg.CQL.DataCenter = v.String("cql-datacenter")
 		if err := v.Err(); err != nil {

@@ -19,7 +19,7 @@ func devCommand(a *app) *cobra.Command {
 		config.Key{Name: "tls", Default: "127.0.0.1:8443", Kind: "ADDR", Usage: "likewise TLS; empty for none"},
 		config.Key{Name: "admin", Default: "127.0.0.1:9090", Kind: "ADDR", Usage: "likewise admin pages; those of core, hub and leaves come after"},
 		config.Key{Name: "data", Default: ".data", Kind: "DIR", Usage: "folder of all that is kept over restarts"},
-		keyPostgres, keyCQL,
+		keyPostgres, keyCQL, keyRedis,
 		config.Key{Name: "public-url", Default: "", Kind: "URL", Usage: "http(s)://host:port that clients are told; empty for each edge's own address"},
 		config.Key{Name: "vip", Default: "", Kind: "ADDR", Usage: "forward this address to live edges; then it is what clients are told"},
 		config.Key{Name: "processes", Default: "off", Kind: config.Bool, Usage: "each role in its own process; DATA/mesh.json has the pids"},
@@ -38,7 +38,8 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
   starling dev --http 127.0.0.1:0 --tls 127.0.0.1:0 --admin 127.0.0.1:0 --data "$(mktemp -d)"
 
   # on real servers; deploy/servers/servers.sh starts such, make run-real these and the mesh in one go
-  starling dev --postgres 'postgres://starling@127.0.0.1:5432/starling?sslmode=disable' --cql 127.0.0.1:9042
+  starling dev --postgres 'postgres://starling@127.0.0.1:5432/starling?sslmode=disable' --cql 127.0.0.1:9042 \
+    --redis redis://127.0.0.1:6379/0
 
   # every role a process: kill any of them and see clients go on
   starling dev --processes --restart --vip 127.0.0.1:7000
@@ -49,7 +50,7 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
 			PublicURL: v.URL("public-url", "http", "https"), VIP: v.Loopback("vip", whyPlain),
 			Processes: v.Switch("processes"), Restart: v.Switch("restart"), RateLimits: v.Switch("rate-limits"),
 			DrainWindow: v.Duration("drain-window", 0, 10*time.Minute), LogLevel: logLevel(v), Out: a.stdout, Log: a.stderr,
-			Postgres: postgres(v), CQLHosts: v.String("cql"), CQL: clusterOf(v, 1),
+			Postgres: postgres(v), Redis: redisOf(v), CQLHosts: v.String("cql"), CQL: clusterOf(v, 1),
 		}
 		if v.Need("http") != "" {
 			cfg.HTTP = v.Loopback("http", whyPlain)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/starling-chat/starling/cmd/starling/internal/config"
 	"github.com/starling-chat/starling/core/cql"
+	"github.com/starling-chat/starling/core/redis"
 )
 
 // Keys of the servers that a core keeps things on.
@@ -14,6 +15,8 @@ var (
 		Usage: "postgres://user@host:port/name of the directory, password in a passfile=; empty for SQLite"}
 	keyCQL = config.Key{Name: "cql", Default: "", Kind: "HOSTS",
 		Usage: "host:port,... of ScyllaDB or Cassandra for the history, /KEYSPACE after them for another than starling; empty for Pebble"}
+	keyRedis = config.Key{Name: "redis", Default: "", Kind: "URL",
+		Usage: "redis://host:port/db of presence, limits and caches, password in a passfile=, addr= for more nodes of a cluster; empty for none"}
 )
 
 // postgres checks the key of that name. Parameters are left to the driver.
@@ -29,6 +32,28 @@ func postgres(v *config.Values) string {
 	case hasPassword(u):
 		v.Wrong(keyPostgres.Name, "other processes can see a password here: put it into a file and add ?passfile=FILE (man libpq-pgpass)")
 	default:
+		return text
+	}
+	return ""
+}
+
+// redisOf checks the key of that name.
+func redisOf(v *config.Values) string {
+	text := v.String(keyRedis.Name)
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "":
+		v.Wrong(keyRedis.Name, "want redis://host:port/db, or rediss:// for TLS") // without the value: it may hold a password
+	case hasPassword(u):
+		v.Wrong(keyRedis.Name, "other processes can see a password here: put it into a file and add ?passfile=FILE")
+	default:
+		if err := redis.Check(text); err != nil {
+			v.Wrong(keyRedis.Name, "%w", err)
+			return ""
+		}
 		return text
 	}
 	return ""

@@ -1,12 +1,16 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/starling-chat/starling/core"
+)
 
 // Limits of an address before anybody has looked at the token. They are generous, since whole offices share one: the first bounds what one
 // address can cost, the second how many tokens it can try (Discord: Invalid Request Limit).
 var (
-	limitAddress = Limit{Burst: 12000, Per: time.Minute}
-	limitInvalid = Limit{Burst: 10000, Per: 10 * time.Minute} // answers 401
+	limitAddress = core.Limit{Burst: 12000, Per: time.Minute}
+	limitInvalid = core.Limit{Burst: 10000, Per: 10 * time.Minute} // answers 401
 )
 
 // takeAddress counts a call against its address, and refuses one whose address has had too many 401.

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -18,11 +19,11 @@ var limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_api_
 	Help: "What was limited, by scope: user (one route), global, address, invalid (401 of an address), session_total, session_concurrency, session_delayed."}, []string{"scope"})
 
 // take counts a call against its route's limit and writes the headers of wire-compat 1.5, on 2xx as on 429.
-func (s *Server) take(c *call, route, major, caller string, l Limit) error {
+func (s *Server) take(c *call, route, major, caller string, l core.Limit) error {
 	v, err := s.limiter.Take(c.ctx(), route+"/"+major+"/"+caller, l)
 	if err != nil { // chat goes on without limits
 		s.warn("rate limiter does not answer", route, err)
-		v = Verdict{Allowed: true, Remaining: l.Burst - 1}
+		v = core.Verdict{Allowed: true, Remaining: l.Burst - 1}
 	}
 	s.limitHeaders(c.w.Header(), route, l, v)
 	if v.Allowed || c.repeat {
@@ -42,7 +43,7 @@ func (s *Server) takeGlobal(c *call, user string) error {
 }
 
 // refuse answers a call beyond a limit over all routes.
-func (s *Server) refuse(c *call, what string, l Limit, v Verdict) error {
+func (s *Server) refuse(c *call, what string, l core.Limit, v core.Verdict) error {
 	limited.WithLabelValues(what).Inc()
 	h := c.w.Header()
 	s.limitHeaders(h, what, l, v)
@@ -51,7 +52,7 @@ func (s *Server) refuse(c *call, what string, l Limit, v Verdict) error {
 	return tooMany(v, true)
 }
 
-func (s *Server) limitHeaders(h http.Header, route string, l Limit, v Verdict) {
+func (s *Server) limitHeaders(h http.Header, route string, l core.Limit, v core.Verdict) {
 	after := v.ResetAfter
 	if !v.Allowed {
 		after = v.RetryAfter // then one is allowed: clients need not wait longer
@@ -66,7 +67,7 @@ func (s *Server) limitHeaders(h http.Header, route string, l Limit, v Verdict) {
 	h.Set("Date", s.cfg.Now().UTC().Format(http.TimeFormat)) // discordgo computes with it
 }
 
-func tooMany(v Verdict, global bool) *proto.Error {
+func tooMany(v core.Verdict, global bool) *proto.Error {
 	return &proto.Error{Status: http.StatusTooManyRequests, Message: "You are being rate limited.",
 		RetryAfter: max(millis(v.RetryAfter), 0.001), Global: &global}
 }
@@ -75,7 +76,7 @@ func tooMany(v Verdict, global bool) *proto.Error {
 func (s *Server) slowHeaders(c *call, e *proto.Error) {
 	wait := time.Duration(e.RetryAfter * float64(time.Second))
 	limited.WithLabelValues("slow").Inc()
-	s.limitHeaders(c.w.Header(), "messages.send", Limit{Burst: 1, Per: wait}, Verdict{RetryAfter: wait})
+	s.limitHeaders(c.w.Header(), "messages.send", core.Limit{Burst: 1, Per: wait}, core.Verdict{RetryAfter: wait})
 }
 
 // tooManyBody has exactly the three keys of wire-compat 1.5, and the code where there is one; retry_after always looks like a float.

@@ -7,17 +7,18 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 )
 
 // Limits of routes. Clients keep one bucket per method, route template and major id; so do we, per user.
 var (
-	limitSend   = Limit{Burst: 5, Per: 5 * time.Second}
-	limitRoute  = Limit{Burst: 50, Per: time.Second}
-	limitGlobal = Limit{Burst: 50, Per: time.Second}   // over all routes of a user
-	limitLogin  = Limit{Burst: 600, Per: time.Minute}  // per remote address: whole offices share one
-	limitBirth  = Limit{Burst: 1800, Per: time.Minute} // of accounts, per remote address; the password hashes bound the cost
-	limitPublic = Limit{Burst: 6000, Per: time.Minute} // per remote address
+	limitSend   = core.Limit{Burst: 5, Per: 5 * time.Second}
+	limitRoute  = core.Limit{Burst: 50, Per: time.Second}
+	limitGlobal = core.Limit{Burst: 50, Per: time.Second}   // over all routes of a user
+	limitLogin  = core.Limit{Burst: 600, Per: time.Minute}  // per remote address: whole offices share one
+	limitBirth  = core.Limit{Burst: 1800, Per: time.Minute} // of accounts, per remote address; the password hashes bound the cost
+	limitPublic = core.Limit{Burst: 6000, Per: time.Minute} // per remote address
 )
 
 // Path parameters that carry a route's limit (Discord: major parameters).

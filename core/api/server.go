@@ -11,6 +11,7 @@ import (
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/core/dispatch"
+	"github.com/starling-chat/starling/core/memory"
 )
 
 // refreshLife is how long a person stays logged in without using the login.
@@ -33,7 +34,9 @@ type Config struct {
 	RateLimits bool          // false: headers only
 	AccessLife time.Duration // of a person's JWT; 0 = 15 min
 	Logger     *slog.Logger
-	Limiter    Limiter // nil = in process
+	Limiter    core.Limiter   // nil = in process
+	Presences  core.Presences // nil = in process
+	Cache      core.Cache     // of what rights are made of; nil = in process
 	Now        func() time.Time
 }
 
@@ -44,7 +47,7 @@ type Server struct {
 	dispatch *dispatch.Dispatcher
 	hasher   *auth.Hasher
 	who      *identities
-	limiter  Limiter
+	limiter  core.Limiter
 	channels *channelGuilds
 	handler  http.Handler
 	ready    chan struct{}
@@ -63,7 +66,13 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Limiter == nil {
-		cfg.Limiter = NewLimiter(cfg.Now)
+		cfg.Limiter = memory.NewLimiter(cfg.Now)
+	}
+	if cfg.Presences == nil {
+		cfg.Presences = memory.NewPresences()
+	}
+	if cfg.Cache == nil {
+		cfg.Cache = memory.NewCache(cfg.Now)
 	}
 	if !cfg.RateLimits {
 		cfg.Limiter = unlimited{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -17,9 +18,9 @@ const (
 )
 
 var (
-	limitStarts = Limit{Burst: startTotal, Per: 24 * time.Hour}
+	limitStarts = core.Limit{Burst: startTotal, Per: 24 * time.Hour}
 	// limitStarting counts at the rate of the concurrency, with room for those who wait.
-	limitStarting = Limit{Burst: int(startConcurrency * (startWindow + startPatience) / startWindow), Per: startWindow + startPatience}
+	limitStarting = core.Limit{Burst: int(startConcurrency * (startWindow + startPatience) / startWindow), Per: startWindow + startPatience}
 )
 
 // takeStart counts one session start of a user and tells how long READY has to wait. An error of the limiter lets it pass.

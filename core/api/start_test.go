@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/starling-chat/starling/core/memory"
 	"github.com/starling-chat/starling/proto"
 )
 
 func limitedServer(c *clock) *Server {
-	return &Server{cfg: Config{Now: c.now}, limiter: NewLimiter(c.now)}
+	return &Server{cfg: Config{Now: c.now}, limiter: memory.NewLimiter(c.now)}
 }
 
 // Shirin's bot starts with many shards: 16 at once, the next ones wait their turn, up to 10 s, and what is beyond is refused and costs nothing.

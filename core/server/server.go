@@ -43,6 +43,7 @@ type Config struct {
 	DataDir    string     // keys/ is made in it, and directory.db and history/ unless these are elsewhere
 	Postgres   string     // URL of the directory; "" = SQLite in DataDir
 	CQL        cql.Config // cluster of the history; without Hosts it is Pebble in DataDir
+	Redis      string     // URL of what is of the moment; "" = in process
 	HubURL     string
 	Secret     string        // of the mesh, to connect to the hub
 	RateLimits bool          // false: headers only
@@ -132,6 +133,11 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("core: history: %w", err)
 	}
 	defer s.close("history", history.Close)
+	now, err := s.openVolatile(ctx)
+	if err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	defer s.close("volatile", now.close)
 	eventLog, err := relay.OpenLog(ctx, bus, logStreams)
 	if err != nil {
 		return fmt.Errorf("core: log: %w", err)
@@ -139,7 +145,8 @@ func (s *Server) run(ctx context.Context) error {
 	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Directory: directory,
 		History: history, Logger: s.log})
 	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: directory, History: history, Keys: keys,
-		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Logger: s.log})
+		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Logger: s.log,
+		Limiter: now.limiter, Presences: now.presences, Cache: now.cache})
 	s.owner.Store(owner)
 	s.bus.Store(bus)
 	s.front.Store(front)

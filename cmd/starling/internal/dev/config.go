@@ -19,6 +19,7 @@ type Config struct {
 
 	Data        string     // folder of everything kept
 	Postgres    string     // URL; "" = SQLite
+	Redis       string     // URL; "" = in process
 	CQL         cql.Config // without Hosts: Pebble
 	CQLHosts    string     // the same as a flag of a role process
 	Processes   bool       // each role in a process of its own

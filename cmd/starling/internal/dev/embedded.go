@@ -50,7 +50,7 @@ func (m *embedded) node(r Row) (role.Node, error) {
 			Secret: m.secret, Log: m.log}), nil
 	case "core":
 		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: "nats://" + r.upstream,
-			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Postgres: m.cfg.Postgres,
+			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis,
 			CQL: m.cfg.CQL, Log: m.log}), nil
 	case "edge":
 		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: "nats://" + r.upstream, Secret: m.secret, HTTPAddr: r.HTTP, TLSAddr: r.TLS,

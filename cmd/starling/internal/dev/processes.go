@@ -55,7 +55,7 @@ func (m *processes) args(r Row) []string {
 	case "core":
 		args = append(args, "--data", m.cfg.path("core"), "--hub", "nats://"+r.upstream, "--access-life", accessLife.String(),
 			"--rate-limits="+strconv.FormatBool(m.cfg.RateLimits),
-			"--postgres", m.cfg.Postgres, "--cql", m.cfg.CQLHosts, "--cql-replication", strconv.Itoa(max(1, m.cfg.CQL.Replication)))
+			"--postgres", m.cfg.Postgres, "--redis", m.cfg.Redis, "--cql", m.cfg.CQLHosts, "--cql-replication", strconv.Itoa(max(1, m.cfg.CQL.Replication)))
 	case "edge":
 		args = append(args, "--leaf", "nats://"+r.upstream, "--http", r.HTTP, "--tls", r.TLS, "--public-url", m.cfg.PublicURL,
 			"--drain-window", m.cfg.DrainWindow.String())
