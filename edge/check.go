@@ -51,6 +51,21 @@ func (m checkAsk) apply(l *loop) {
 		}
 		l.checkGuild(g, fail)
 	}
+	for id, u := range l.reporter.users {
+		if _, ok := l.reporter.slots[slotOf(id)][id]; !ok || u.told > u.version {
+			fail("user %d: presence is never refreshed", id)
+		}
+		for s := range u.sessions {
+			if s.user != id {
+				fail("user %d: presence of user %d", id, s.user)
+			}
+		}
+	}
+	for id, s := range l.sessions {
+		if u := l.reporter.users[s.user]; s.client != nil && (u == nil || !has(u.sessions, s)) {
+			fail("session %s: adds nothing to presence", id)
+		}
+	}
 	for c := range l.clients {
 		if (c.session != nil) != (c.phase == live) || c.session != nil && c.session.client != c {
 			fail("client in phase %d: session and phase differ", c.phase)
@@ -120,6 +135,13 @@ func (l *loop) checkGuild(g *guild, fail func(string, ...any)) {
 			}
 		}
 	}
+	if r := g.regards; r != nil && g.loaded {
+		for user, known := range r.of {
+			if s := known.presence.Status; !s.Visible() && s != proto.StatusOffline || known.presence.GuildID != 0 || r.asking == 0 && g.row(user) == nil {
+				fail("guild %d: user %d is kept as %q, with %d questions under way", g.id, user, s, r.asking)
+			}
+		}
+	}
 	own := map[proto.ID]int{}
 	for _, ch := range g.channels {
 		for _, o := range ch.Overwrites {
@@ -131,4 +153,9 @@ func (l *loop) checkGuild(g *guild, fail func(string, ...any)) {
 	if g.loaded && !maps.Equal(own, g.own) {
 		fail("guild %d: overwrites of users counted wrongly", g.id)
 	}
+}
+
+func has[K comparable](set map[K]struct{}, k K) bool {
+	_, ok := set[k]
+	return ok
 }

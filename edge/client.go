@@ -102,10 +102,12 @@ func (c *client) OnFrame(_ transport.Conn, frame []byte) {
 		if c.mayAsk() {
 			c.onRequestMembers(d)
 		}
+	case proto.OpPresence:
+		c.onPresence(d)
 	case proto.OpVoiceState:
 		c.mayAsk()
 	}
-	// Presence, voice and whatever else libraries send is none of an edge's business.
+	// Voice and whatever else libraries send is none of an edge's business.
 }
 
 // mayAsk closes with 4003 where nobody has asked for a session yet. Presence is let pass: some libraries send it before they identify.

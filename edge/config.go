@@ -31,6 +31,9 @@ type Config struct {
 	GuildLinger       time.Duration // that a guild without sessions stays loaded; default 1 min
 	RESTTimeout       time.Duration // for a core's answer; default 9.5 s: the shortest time-out of a client is 10 s
 
+	PresenceDelay   time.Duration // from the end of a user's last connection until the cores are told; default 5 s
+	PresenceRefresh time.Duration // in which every user is told again; default 25 s: one may fail before the cores forget, after 60 s
+
 	QueueBytes  int // that may wait for one connection before it is closed as slow; default 16 MiB
 	RingEvents  int // dispatches kept per session for RESUME; default 4096
 	RingBytes   int // of their bodies; default 4 MiB, at most a quarter of QueueBytes, so that a replay fits the queue
@@ -54,6 +57,8 @@ func (c *Config) check() error {
 	def(&c.SessionLife, 5*time.Minute)
 	def(&c.GuildLinger, time.Minute)
 	def(&c.RESTTimeout, 9500*time.Millisecond)
+	def(&c.PresenceDelay, 5*time.Second)
+	def(&c.PresenceRefresh, 25*time.Second)
 	def(&c.QueueBytes, 16<<20)
 	def(&c.RingEvents, 4096)
 	def(&c.RingBytes, 4<<20)

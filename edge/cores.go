@@ -125,6 +125,15 @@ func (c *cores) ask(ctx context.Context, name string, call, ans proto.Message, c
 	}
 }
 
+// once asks a single time: for what is old before it could be asked again.
+func (c *cores) once(ctx context.Context, name string, call, ans proto.Message, check func() error) error {
+	body, err := proto.Marshal(call)
+	if err != nil {
+		return err
+	}
+	return c.try(ctx, name, body, ans, check)
+}
+
 func (c *cores) try(ctx context.Context, name string, body []byte, ans proto.Message, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -40,6 +40,7 @@ type guild struct {
 	classes     map[string]*class
 	idle        time.Time // since when nobody needs it
 
+	regards     *regards            // of members' presence; nil until somebody wants to know
 	queries     map[*query]struct{} // op 8 that cores are being asked for
 	rowsChanged uint64              // sequence of the last event that changed members' rows
 
@@ -147,9 +148,15 @@ func (g *guild) trimMembers() {
 	for _, m := range g.waiting {
 		needed[m.session.user] = true
 	}
+	for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
+		for user, ms := range list {
+			needed[user] = needed[user] || len(ms) > 0
+		}
+	}
 	for id := range g.members {
 		if !needed[id] {
 			delete(g.members, id)
+			g.disregard(id)
 		}
 	}
 }
@@ -209,7 +216,7 @@ func (l *loop) placesOf(g *guild, id proto.ID) []*membership {
 func (g *guild) create(m *membership) *proto.GuildCreate {
 	s, own := m.session, g.row(m.session.user)
 	d := &proto.GuildCreate{Guild: g.meta, MemberCount: g.memberCount, JoinedAt: own.JoinedAt, Large: g.memberCount > s.large,
-		Channels: []proto.Channel{}, Threads: []proto.Nothing{}, Presences: []proto.Nothing{}, VoiceStates: []proto.Nothing{},
+		Channels: []proto.Channel{}, Threads: []proto.Nothing{}, VoiceStates: []proto.Nothing{},
 		StageInstances: []proto.Nothing{}, GuildScheduledEvents: []proto.Nothing{}, SoundboardSounds: []proto.Nothing{}}
 	d.Roles = g.rolesInOrder()
 	for id := range m.class.visible(g).ids {
@@ -224,6 +231,7 @@ func (g *guild) create(m *membership) *proto.GuildCreate {
 	} else {
 		d.Members = []proto.Member{*own}
 	}
+	d.Presences = g.presencesOf(s, d.Members)
 	return d
 }
 

@@ -43,8 +43,12 @@ func (c *client) onIdentify(d json.RawMessage) {
 		identifies.WithLabelValues("bad_token").Inc()
 		c.badToken()
 	default:
+		look, err := readWish(id.Presence)
+		if err != nil {
+			look = wish{status: proto.StatusOnline}
+		}
 		c.loop.post(identifyAsk{&pending{client: c, token: token, user: user, intents: intents, shard: shard,
-			large: min(max(id.LargeThreshold, 50), allMembers)}})
+			large: min(max(id.LargeThreshold, 50), allMembers), wish: look, device: deviceOf(id.Properties)}})
 	}
 }
 
@@ -56,8 +60,10 @@ type pending struct {
 	intents int64
 	shard   [2]int
 	large   int
+	device  string
 
 	// Owned by the loop.
+	wish   wish
 	kept   []buffered
 	direct []buffered // of direct channels
 	stale  bool       // too much came, or the log began anew
@@ -219,6 +225,9 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	l.user(s.user).sessions[s] = struct{}{}
 	c.session, c.phase = s, live
 	sessionsGauge.Inc()
+	s.posture.device = p.device
+	l.pose(s, p.wish)
+	l.reporter.show(s)
 
 	since := slices.DeleteFunc(p.kept, func(b buffered) bool { return b.sequence <= ans.User.Sequence })
 	guilds := guildsAfter(ans.User.Guilds, since)

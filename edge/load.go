@@ -23,6 +23,11 @@ func (l *loop) load(g *guild, pause time.Duration) {
 	g.restart = false
 	users := usersOf(g.waiting)
 	follow := !g.followed
+	look := slices.ContainsFunc(g.waiting, func(m *membership) bool { return m.session.seesPresence() })
+	if g.regards = nil; look {
+		g.regards = newRegards()
+		g.regards.begin()
+	}
 	l.task(func(ctx context.Context) {
 		if !wait(ctx, pause) {
 			return
@@ -36,6 +41,10 @@ func (l *loop) load(g *guild, pause time.Duration) {
 		}
 		if m.err == nil {
 			m.snapshot, m.err = l.cores.guild(ctx, g.id, users, allMembers)
+		}
+		if m.err == nil && look {
+			m.looks = looks{begun: true, everybody: true}
+			m.looks.ask(ctx, l.cores, membersOf(m.snapshot))
 		}
 		if !l.post(m) && follow && m.followed {
 			l.interest.release(g.id.Bucket())
@@ -72,6 +81,7 @@ type guildLoaded struct {
 	guild    *guild
 	followed bool
 	snapshot *pb.GuildSnapshot
+	looks    looks
 	err      error
 }
 
@@ -90,6 +100,7 @@ func (m guildLoaded) apply(l *loop) {
 		l.loadFailed(g, m.err)
 		return
 	}
+	l.herald.take(g, m.looks)
 	waiting, buffer := g.waiting, g.buffer
 	g.waiting, g.buffer, g.idle = nil, nil, l.now()
 	for _, b := range buffer {
@@ -182,11 +193,19 @@ func (l *loop) fetchNext(g *guild) {
 	if g.fetching = len(users) > 0; !g.fetching {
 		return
 	}
+	missing := slices.DeleteFunc(slices.Clone(users), func(id uint64) bool { return g.row(proto.ID(id)) != nil })
+	want := g.wanted(users)
 	l.task(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 		defer cancel()
-		snap, err := l.cores.guild(ctx, g.id, users, 0)
-		l.post(rowsFetched{g, snap, err})
+		m := rowsFetched{guild: g, looks: want}
+		if len(missing) > 0 {
+			m.snapshot, m.err = l.cores.guild(ctx, g.id, missing, 0)
+		}
+		if want.begun {
+			m.looks.ask(ctx, l.cores, want.asked)
+		}
+		l.post(m)
 	})
 }
 
@@ -196,7 +215,8 @@ func (g *guild) awaits(user proto.ID) bool { return len(g.asked[user]) > 0 }
 // rowsFetched brings rows of members, as of the sequence of a snapshot of their own.
 type rowsFetched struct {
 	guild    *guild
-	snapshot *pb.GuildSnapshot
+	snapshot *pb.GuildSnapshot // nil: all rows were known
+	looks    looks
 	err      error
 }
 
@@ -206,11 +226,13 @@ func (m rowsFetched) apply(l *loop) {
 		return
 	}
 	rows, err := rowsOf(m.snapshot, m.err)
+	l.herald.takeEarly(g, m.looks)
 	asked := g.asked
 	g.asked = map[proto.ID][]*membership{}
 	for user, places := range asked {
 		l.fetched(g, user, places, rows, err)
 	}
+	l.herald.takeLate(g, m.looks)
 	l.fetchNext(g)
 }
 
@@ -255,7 +277,7 @@ func (l *loop) admitAsked(g *guild, user proto.ID) {
 }
 
 func rowsOf(snap *pb.GuildSnapshot, err error) (map[proto.ID]*member, error) {
-	if err != nil {
+	if err != nil || snap == nil {
 		return nil, err
 	}
 	var g proto.Guild

@@ -27,6 +27,7 @@ type loop struct {
 	log       *slog.Logger
 	constants *constants
 	interest  *interest
+	beat      func() time.Time // when the hub was heard last
 	cores     *cores
 	inbox     chan message
 	ctx       context.Context // of the loop's life
@@ -50,17 +51,21 @@ type loop struct {
 	users    map[proto.ID]*user
 	guilds   map[proto.ID]*guild
 	doomed   []*session
+	reporter *reporter
+	herald   *herald
 
 	delivered int // dispatches handed to connections since the last message
 }
 
 func newLoop(s *Server, ctx context.Context) *loop {
-	return &loop{
+	l := &loop{
 		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
 		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, guesses: &guesses{now: time.Now}, identify: make(chan struct{}, s.cfg.Identifies),
 		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{},
-		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{},
+		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{}, beat: time.Now,
 	}
+	l.reporter, l.herald = newReporter(l), &herald{loop: l}
+	return l
 }
 
 // post hands m to the loop, waiting for room; false once the loop has ended.
@@ -85,6 +90,8 @@ func (l *loop) task(f func(ctx context.Context)) {
 func (l *loop) run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	flush := time.NewTicker(presenceFlush)
+	defer flush.Stop()
 	defer func() {
 		sessionsGauge.Sub(float64(len(l.sessions)))
 		guildsGauge.Sub(float64(len(l.guilds)))
@@ -101,6 +108,9 @@ func (l *loop) run(ctx context.Context) error {
 		case t := <-tick.C:
 			loopLag.Observe(time.Since(t).Seconds())
 			l.tick()
+		case <-flush.C:
+			l.reporter.flush()
+			l.herald.flush()
 		}
 	}
 }
@@ -119,6 +129,7 @@ func (l *loop) tick() {
 		}
 	}
 	for _, s := range l.sessions {
+		l.release(s, now)
 		switch {
 		case s.client == nil && now.Sub(s.detached) > l.cfg.SessionLife:
 			l.drop(s)
@@ -138,6 +149,7 @@ func (l *loop) tick() {
 			l.forgetGuild(g)
 		}
 	}
+	l.herald.tick(now)
 }
 
 // onEntry implements relay.ReaderConfig: it blocks while the loop is behind.
@@ -178,6 +190,10 @@ func (m ephemeral) apply(l *loop) {
 		return
 	}
 	g := l.guilds[proto.ID(m.event.Guild)]
+	if g != nil && m.event.Type == proto.EventPresenceUpdate {
+		l.herald.hear(g, m.event)
+		return
+	}
 	if g == nil || !g.loaded || m.event.Type == "" || m.event.Type[0] == '_' {
 		return
 	}

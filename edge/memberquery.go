@@ -37,6 +37,8 @@ type query struct {
 	begun bool           // held is one
 	index int            // of the next chunk
 
+	looks map[proto.ID]proto.Presence // of those in held and in the page that came, where they were asked for
+
 	// since the page under way was asked for: rows that events brought, nil for those who left
 	changed map[proto.ID]*proto.Member
 }
@@ -104,12 +106,16 @@ func (l *loop) page(q *query) {
 	if q.left > 0 && call.Query.Prefix != "" {
 		call.Query.Limit = uint32(min(q.left, chunkSize))
 	}
+	look := q.ask.request.Presences && s.seesPresence()
 	l.task(func(ctx context.Context) {
 		m := memberPage{query: q}
 		if m.err = awaitRoom(ctx, c.conn); m.err == nil {
 			ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 			m.rows, m.err = l.cores.members(ctx, call)
 			cancel()
+		}
+		if m.err == nil && look {
+			m.looks, _ = l.cores.presencesSoon(ctx, idsOf(m.rows)) // who is not named looks offline; changes are told as they come
 		}
 		l.post(m)
 	})
@@ -152,6 +158,7 @@ func (c *cores) members(ctx context.Context, call *pb.GuildCall) ([]proto.Member
 type memberPage struct {
 	query *query
 	rows  []proto.Member
+	looks []proto.Presence
 	err   error
 }
 
@@ -169,6 +176,12 @@ func (m memberPage) apply(l *loop) {
 	more := len(m.rows) == chunkSize && len(q.ask.ids) == 0 && (q.ask.request.Query == nil || *q.ask.request.Query == "")
 	if len(m.rows) > 0 {
 		q.after = m.rows[len(m.rows)-1].User.ID
+	}
+	for _, p := range m.looks {
+		if q.looks == nil {
+			q.looks = map[proto.ID]proto.Presence{}
+		}
+		q.looks[p.User.ID] = p
 	}
 	rows := q.fresh(m.rows)
 	if q.left > 0 {
@@ -221,9 +234,26 @@ func (l *loop) chunk(q *query, rows []proto.Member, last bool) {
 	d := q.ask.answer(rows)
 	d.ChunkIndex, d.ChunkCount = q.index, count
 	q.index++
+	if q.ask.request.Presences {
+		d.Presences = []proto.Presence{}
+	}
+	for _, row := range rows {
+		if p, ok := q.looks[row.User.ID]; ok {
+			d.Presences = append(d.Presences, p)
+			delete(q.looks, row.User.ID)
+		}
+	}
 	ev := ownEvent(proto.EventGuildMembersChunk, d)
 	ev.fleeting = likely > queryKept
 	l.give(q.session, ev)
+}
+
+func idsOf(rows []proto.Member) []uint64 {
+	ids := make([]uint64, 0, len(rows))
+	for _, row := range rows {
+		ids = append(ids, uint64(row.User.ID))
+	}
+	return ids
 }
 
 func chunksOf(members int) int { return max(1, (members+chunkSize-1)/chunkSize) }

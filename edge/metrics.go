@@ -28,7 +28,13 @@ var (
 	loopLag = promauto.NewHistogram(prometheus.HistogramOpts{Name: "starling_edge_loop_lag_seconds",
 		Help: "How late the apply loop comes to its tick.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)})
 	limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_limited_total",
-		Help: "What came too often, by what: frames, members (op 8), starts (of sessions), tokens (bad ones, by address)."}, []string{"what"})
+		Help: "What came too often, by what: frames, members (op 8), presence (op 3), starts (of sessions), tokens (bad ones, by address)."}, []string{"what"})
+	presenceReports = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_presence_reports_total",
+		Help: "Users of whose presence the cores were told, by outcome: ok, failed (told again later)."}, []string{"outcome"})
+	presenceQuestions = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_presence_questions_total",
+		Help: "Calls to the cores for presences by outcome: ok, failed (asked again later)."}, []string{"outcome"})
+	presenceUpdates = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_presence_updates_total",
+		Help: "Changes of presence in guilds: told, known (nothing new), bad, caught_up (found by asking)."}, []string{"what"})
 	restRequests = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_rest_total",
 		Help: "REST requests by outcome: forwarded, too_large, busy, no_answer, options, bad."}, []string{"outcome"})
 )

@@ -110,6 +110,9 @@ func (l *loop) answerMembers(s *session, m membersAsk, rows []proto.Member) {
 	}
 	d := m.answer(members)
 	d.ChunkCount = 1
+	if m.request.Presences {
+		d.Presences = s.guilds[r.GuildID].guild.presencesOf(s, members)
+	}
 	l.give(s, ownEvent(proto.EventGuildMembersChunk, d))
 }
 
@@ -121,9 +124,6 @@ func (m membersAsk) answer(rows []proto.Member) proto.GuildMembersChunk {
 		if !found && !slices.Contains(d.NotFound, id) {
 			d.NotFound = append(d.NotFound, id)
 		}
-	}
-	if m.request.Presences {
-		d.Presences = []proto.Nothing{}
 	}
 	return d
 }

@@ -120,6 +120,9 @@ func (l *loop) resume(s *session, c *client, seq int64) {
 		resumes.WithLabelValues("slow").Inc()
 		return
 	}
+	s.posture.active = l.now()
+	l.reporter.show(s)
+	l.catchUp(s, from)
 	resumes.WithLabelValues("ok").Inc()
 	l.index++
 	s.last = l.index

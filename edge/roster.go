@@ -31,9 +31,9 @@ func (l *loop) join(s *session, id proto.ID) {
 }
 
 // admit places m, and says GUILD_CREATE before any later event. Where the member's row is not known a core is asked first: the guild may be
-// large, or the join not yet here.
+// large, or the join not yet here. Likewise for presence, where this is the first session that wants to see it.
 func (l *loop) admit(g *guild, m *membership) {
-	if g.row(m.session.user) == nil {
+	if g.row(m.session.user) == nil || g.mustAsk(m.session) {
 		l.fetch(g, m)
 		return
 	}
@@ -47,9 +47,6 @@ func (l *loop) leave(m *membership) {
 	delete(m.session.guilds, g.id)
 	if m.class != nil {
 		g.unplace(m)
-		if !g.full && len(l.placesOf(g, user)) == 0 {
-			delete(g.members, user)
-		}
 	} else {
 		g.waiting = slices.DeleteFunc(g.waiting, func(w *membership) bool { return w == m })
 		for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
@@ -57,6 +54,10 @@ func (l *loop) leave(m *membership) {
 				list[user] = slices.DeleteFunc(ms, func(w *membership) bool { return w == m })
 			}
 		}
+	}
+	if g.loaded && !g.full && len(l.placesOf(g, user)) == 0 && !g.awaits(user) && len(g.next[user]) == 0 {
+		delete(g.members, user)
+		g.disregard(user)
 	}
 	g.idle = l.now()
 }

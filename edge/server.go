@@ -74,7 +74,7 @@ func (s *Server) Close() { s.sockets.Close() }
 // Run serves until ctx ends, then drains; nil means the drain completed.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.sockets.Close()
-	bus, err := relay.Connect(ctx, relay.Config{URL: s.cfg.LeafURL, Secret: s.cfg.Secret, Name: s.cfg.Name, Region: s.cfg.Region, Log: s.cfg.Log})
+	bus, err := relay.Connect(ctx, relay.Config{URL: s.cfg.LeafURL, Edge: true, Secret: s.cfg.Secret, Name: s.cfg.Name, Region: s.cfg.Region, Log: s.cfg.Log})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -90,6 +90,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.loop = newLoop(s, serving)
 	s.reader = relay.NewReader(bus, relay.ReaderConfig{OnEntry: s.loop.onEntry, OnEphemeral: s.loop.onEphemeral, OnReset: s.loop.onReset})
 	s.loop.interest = newInterest(s.reader)
+	s.loop.beat = s.reader.LastBeat
 	s.rest.Store(newREST(s))
 
 	g.Go(func() error { return ignoreEnd(serving, s.reader.Run(serving)) })

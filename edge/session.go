@@ -33,6 +33,7 @@ type session struct {
 	ring     ring
 	dropped  bool
 	queries  int // op 8 that cores are being asked for
+	posture  posture
 }
 
 // A membership is a session's place in a guild.
@@ -96,6 +97,7 @@ func (l *loop) detach(s *session) {
 	s.client.session, s.client.phase = nil, fresh
 	s.client = nil
 	s.detached, s.left = l.now(), s.last
+	l.reporter.lost(s)
 }
 
 // drop ends a session.

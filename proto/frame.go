@@ -39,11 +39,13 @@ type Hello struct {
 
 // Identify is the d of op 2, as far as the server reads it.
 type Identify struct {
-	Token          string  `json:"token"`
-	Intents        *int64  `json:"intents"` // absent: all
-	Shard          *[2]int `json:"shard"`   // absent: [0,1]
-	Compress       bool    `json:"compress"`
-	LargeThreshold int     `json:"large_threshold"`
+	Token          string          `json:"token"`
+	Intents        *int64          `json:"intents"` // absent: all
+	Shard          *[2]int         `json:"shard"`   // absent: [0,1]
+	Compress       bool            `json:"compress"`
+	LargeThreshold int             `json:"large_threshold"`
+	Presence       json.RawMessage `json:"presence"`   // of no certain form
+	Properties     json.RawMessage `json:"properties"` // likewise
 }
 
 // Resume is the d of op 6.
@@ -84,11 +86,11 @@ type RequestMembers struct {
 
 // GuildMembersChunk is the d of GUILD_MEMBERS_CHUNK.
 type GuildMembersChunk struct {
-	GuildID    ID        `json:"guild_id"`
-	Members    []Member  `json:"members"`
-	ChunkIndex int       `json:"chunk_index"`
-	ChunkCount int       `json:"chunk_count"`
-	NotFound   []ID      `json:"not_found"`
-	Presences  []Nothing `json:"presences,omitzero"` // nil unless asked for
-	Nonce      *string   `json:"nonce,omitempty"`
+	GuildID    ID         `json:"guild_id"`
+	Members    []Member   `json:"members"`
+	ChunkIndex int        `json:"chunk_index"`
+	ChunkCount int        `json:"chunk_count"`
+	NotFound   []ID       `json:"not_found"`
+	Presences  []Presence `json:"presences,omitzero"` // nil unless asked for
+	Nonce      *string    `json:"nonce,omitempty"`
 }

@@ -49,18 +49,18 @@ func NewGuild(id ID, name string, owner ID) Guild {
 // GuildCreate is the d of GUILD_CREATE: one guild as one session may see it.
 type GuildCreate struct {
 	Guild
-	Channels             []Channel `json:"channels"`
-	Members              []Member  `json:"members"`
-	MemberCount          int       `json:"member_count"` // everyone, listed or not
-	Threads              []Nothing `json:"threads"`
-	Presences            []Nothing `json:"presences"`
-	VoiceStates          []Nothing `json:"voice_states"`
-	StageInstances       []Nothing `json:"stage_instances"`
-	GuildScheduledEvents []Nothing `json:"guild_scheduled_events"`
-	SoundboardSounds     []Nothing `json:"soundboard_sounds"`
-	JoinedAt             Time      `json:"joined_at"`
-	Large                bool      `json:"large"`
-	Unavailable          bool      `json:"unavailable"`
+	Channels             []Channel  `json:"channels"`
+	Members              []Member   `json:"members"`
+	MemberCount          int        `json:"member_count"` // everyone, listed or not
+	Threads              []Nothing  `json:"threads"`
+	Presences            []Presence `json:"presences"` // of those in members who are not offline
+	VoiceStates          []Nothing  `json:"voice_states"`
+	StageInstances       []Nothing  `json:"stage_instances"`
+	GuildScheduledEvents []Nothing  `json:"guild_scheduled_events"`
+	SoundboardSounds     []Nothing  `json:"soundboard_sounds"`
+	JoinedAt             Time       `json:"joined_at"`
+	Large                bool       `json:"large"`
+	Unavailable          bool       `json:"unavailable"`
 }
 
 // GuildStub names a guild in READY and in GUILD_DELETE. Unavailable is left out of GUILD_DELETE when the user is no longer a member.

@@ -22,6 +22,15 @@ type Presence struct {
 	ClientStatus map[string]Status `json:"client_status"` // desktop, mobile, web → status; offline ones left out
 }
 
+// An Activity is what a session says its user does, as far as others are shown it.
+type Activity struct {
+	Name      string  `json:"name"`
+	Type      int     `json:"type"` // 0 playing, 1 streaming, 2 listening, 3 watching, 4 custom, 5 competing
+	State     *string `json:"state,omitempty"`
+	URL       *string `json:"url,omitempty"` // of streaming
+	CreatedAt int64   `json:"created_at"`    // Unix milliseconds
+}
+
 // A PresenceUser has nothing but an id.
 type PresenceUser struct {
 	ID ID `json:"id"`

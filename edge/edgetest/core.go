@@ -40,6 +40,8 @@ type Core struct {
 	calls   map[string]int
 	start   func() (wait time.Duration, limited bool)
 	away    bool // buckets of guilds
+
+	presence *presence
 }
 
 // A User can identify.
