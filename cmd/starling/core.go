@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-chat/starling/cmd/starling/internal/config"
 	"github.com/starling-chat/starling/cmd/starling/internal/role"
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/server"
 )
 
@@ -21,6 +22,7 @@ func coreCommand(a *app) *cobra.Command {
 		config.Key{Name: "cql-datacenter", Default: "", Kind: "NAME", Usage: "whose nodes are asked first"},
 		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
 		config.Key{Name: "access-life", Default: "1h", Kind: "DURATION", Usage: "how long a person's token is valid without refresh"},
+		keyPresenceTTL,
 		keySecret, keyAdmin, keyLog)
 	return a.command(&cobra.Command{
 		Short: "Own buckets, answer the API, keep directory and history",
@@ -38,6 +40,7 @@ REST, identify and snapshots over NATS. It listens on no port of its own but its
 		cfg := server.Config{Name: v.Need("name"), Region: v.Need("region"), DataDir: v.Need("data"), HubURL: v.URL("hub", "nats"),
 			Secret: secret(v), RateLimits: v.Switch("rate-limits"), AccessLife: v.Duration("access-life", time.Minute, 30*24*time.Hour),
 			Postgres: postgres(v), Redis: redisOf(v)}
+		cfg.Presence = v.Duration("presence-ttl", time.Second, core.PresenceTTL)
 		cfg.CQL = clusterOf(v, v.Int("cql-replication", 1, 9))
 		cfg.CQL.DataCenter = v.String("cql-datacenter")
 		if err := v.Err(); err != nil {

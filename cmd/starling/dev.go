@@ -25,6 +25,7 @@ func devCommand(a *app) *cobra.Command {
 		config.Key{Name: "processes", Default: "off", Kind: config.Bool, Usage: "each role in its own process; DATA/mesh.json has the pids"},
 		config.Key{Name: "restart", Default: "off", Kind: config.Bool, Usage: "with --processes: start a role anew when its process ended"},
 		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
+		keyPresenceTTL,
 		config.Key{Name: "drain-window", Default: "1s", Kind: "DURATION", Usage: "time over which edges send clients elsewhere when they stop"},
 		config.Key{Name: "log", Default: "warn", Kind: "LEVEL", Usage: "least level logged: debug, info, warn or error"})
 	return a.command(&cobra.Command{
@@ -52,6 +53,7 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
 			DrainWindow: v.Duration("drain-window", 0, 10*time.Minute), LogLevel: logLevel(v), Out: a.stdout, Log: a.stderr,
 			Postgres: postgres(v), Redis: redisOf(v), CQLHosts: v.String("cql"), CQL: clusterOf(v, 1),
 		}
+		cfg.PresenceTTL = v.Duration("presence-ttl", time.Second, time.Minute)
 		if v.Need("http") != "" {
 			cfg.HTTP = v.Loopback("http", whyPlain)
 		}

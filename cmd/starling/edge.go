@@ -22,7 +22,7 @@ func edgeCommand(a *app) *cobra.Command {
 		config.Key{Name: "tls-key", Default: "", Kind: "FILE", Usage: "PEM key of the certificate"},
 		config.Key{Name: "public-url", Default: "", Kind: "URL", Usage: "http(s)://host:port that clients are told; empty for the edge's own address"},
 		config.Key{Name: "drain-window", Default: "10s", Kind: "DURATION", Usage: "time over which clients are sent elsewhere before the edge stops"},
-		keySecret, keyAdmin, keyLog)
+		keyPresenceTTL, keySecret, keyAdmin, keyLog)
 	return a.command(&cobra.Command{
 		Short: "Hold the connections of clients",
 		Long: `An edge serves the gateway (WebSocket) and forwards REST. It keeps no data, knows no database and opens no connection but to its
@@ -35,6 +35,7 @@ leaf; any edge may vanish at any moment. On SIGTERM its /readyz fails, clients a
 		cfg := edge.Config{Name: v.Need("name"), Region: v.Need("region"), LeafURL: v.URL("leaf", "nats"), HTTPAddr: v.Loopback("http", whyPlain),
 			TLSAddr: v.Addr("tls"), PublicURL: v.URL("public-url", "http", "https"),
 			DrainWindow: max(v.Duration("drain-window", 0, 10*time.Minute), time.Nanosecond), Secret: secret(v)}
+		cfg.PresenceRefresh = role.PresenceRefresh(v.Duration("presence-ttl", time.Second, time.Minute))
 		if v.String("http") == "" && v.String("tls") == "" {
 			v.Wrong("http", "is empty, and so is tls: an edge needs one of them")
 		}

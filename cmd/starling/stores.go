@@ -19,6 +19,10 @@ var (
 		Usage: "redis://host:port/db of presence, limits and caches, password in a passfile=, addr= for more nodes of a cluster; empty for none"}
 )
 
+// keyPresenceTTL is one of cores and edges: both have to be told the same.
+var keyPresenceTTL = config.Key{Name: "presence-ttl", Default: "1m", Kind: "DURATION",
+	Usage: "how long users of an edge that is gone still look online; the same for cores and edges"}
+
 // postgres checks the key of that name. Parameters are left to the driver.
 func postgres(v *config.Values) string {
 	text := v.String(keyPostgres.Name)

@@ -23,6 +23,7 @@ import (
 	"github.com/starling-chat/starling/core/cql"
 	"github.com/starling-chat/starling/core/dispatch"
 	"github.com/starling-chat/starling/core/pebble"
+	"github.com/starling-chat/starling/core/presence"
 	"github.com/starling-chat/starling/core/sqlstore"
 	"github.com/starling-chat/starling/relay"
 )
@@ -48,6 +49,7 @@ type Config struct {
 	Secret     string        // of the mesh, to connect to the hub
 	RateLimits bool          // false: headers only
 	AccessLife time.Duration // of a person's JWT; 0 = 15 min
+	Presence   time.Duration // how long an edge that says nothing is believed; 0 = core.PresenceTTL, which is also the most
 	Log        *slog.Logger
 }
 
@@ -151,7 +153,8 @@ func (s *Server) run(ctx context.Context) error {
 	s.bus.Store(bus)
 	s.front.Store(front)
 	s.console.Store(console.New(console.Config{Directory: directory, Owner: owner, Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
-	return s.serve(ctx, owner, front)
+	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: now.presences, Guilds: directory, TTL: s.cfg.Presence, Logger: s.log})
+	return s.serve(ctx, owner, front, about)
 }
 
 // openHistory waits for a cluster that is not there yet, but not for long: owners can do without.
@@ -164,12 +167,13 @@ func (s *Server) openHistory(ctx context.Context) (core.History, error) {
 	return cql.Open(ctx, cfg)
 }
 
-// serve runs the owner around the API: it is there before the first call and until after the last.
-func (s *Server) serve(ctx context.Context, owner *bucket.Owner, front *api.Server) error {
+// serve runs the owner around the API: it is there before the first call and until after the last. Presence needs neither.
+func (s *Server) serve(ctx context.Context, owner *bucket.Owner, front *api.Server, about *presence.Server) error {
 	owning, stopOwner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopOwner()
 	g, failed := errgroup.WithContext(ctx) // ends with ctx, and when a part fails
 	g.Go(func() error { return owner.Run(owning) })
+	g.Go(func() error { return about.Run(failed) })
 	g.Go(func() error {
 		defer stopOwner()
 		select {

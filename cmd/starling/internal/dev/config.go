@@ -26,6 +26,7 @@ type Config struct {
 	Restart     bool       // start a role anew when its process ended
 	RateLimits  bool
 	DrainWindow time.Duration // over which an edge sends its clients away
+	PresenceTTL time.Duration // of users of an edge that is gone
 	LogLevel    slog.Level
 
 	Executable string    // of role processes; this very binary

@@ -50,11 +50,11 @@ func (m *embedded) node(r Row) (role.Node, error) {
 			Secret: m.secret, Log: m.log}), nil
 	case "core":
 		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: "nats://" + r.upstream,
-			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis,
+			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Presence: m.cfg.PresenceTTL, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis,
 			CQL: m.cfg.CQL, Log: m.log}), nil
 	case "edge":
 		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: "nats://" + r.upstream, Secret: m.secret, HTTPAddr: r.HTTP, TLSAddr: r.TLS,
-			PublicURL: m.cfg.PublicURL, DrainWindow: max(m.cfg.DrainWindow, time.Nanosecond), Log: m.log}
+			PublicURL: m.cfg.PublicURL, DrainWindow: max(m.cfg.DrainWindow, time.Nanosecond), PresenceRefresh: role.PresenceRefresh(m.cfg.PresenceTTL), Log: m.log}
 		if r.TLS != "" {
 			cfg.Cert = m.cert
 		}

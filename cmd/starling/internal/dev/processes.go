@@ -54,11 +54,11 @@ func (m *processes) args(r Row) []string {
 		args = append(args, "--nats", r.NATS, "--hub", "nats://"+r.upstream)
 	case "core":
 		args = append(args, "--data", m.cfg.path("core"), "--hub", "nats://"+r.upstream, "--access-life", accessLife.String(),
-			"--rate-limits="+strconv.FormatBool(m.cfg.RateLimits),
+			"--rate-limits="+strconv.FormatBool(m.cfg.RateLimits), "--presence-ttl", m.cfg.PresenceTTL.String(),
 			"--postgres", m.cfg.Postgres, "--redis", m.cfg.Redis, "--cql", m.cfg.CQLHosts, "--cql-replication", strconv.Itoa(max(1, m.cfg.CQL.Replication)))
 	case "edge":
 		args = append(args, "--leaf", "nats://"+r.upstream, "--http", r.HTTP, "--tls", r.TLS, "--public-url", m.cfg.PublicURL,
-			"--drain-window", m.cfg.DrainWindow.String())
+			"--drain-window", m.cfg.DrainWindow.String(), "--presence-ttl", m.cfg.PresenceTTL.String())
 		if r.TLS != "" {
 			args = append(args, "--tls-cert", m.files.Cert, "--tls-key", m.files.Key)
 		}
