@@ -30,8 +30,10 @@ const (
 // Config says which hub or leaf to connect to.
 type Config struct {
 	URL    string // several separated by commas: any of them will do
-	Secret string
-	Name   string // shown by the server
+	Edge   bool   // connects to a leaf, as an edge; else to a hub, as a core
+	TLS    TLSFiles
+	Secret string // in plain text
+	Name   string // of the edge or core
 	Region string
 	Log    *slog.Logger
 }
@@ -60,9 +62,16 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	if !checkRegion(cfg.Region) {
 		return nil, fmt.Errorf("bus %s: region %q: want lower-case letters, digits, hyphens", cfg.Name, cfg.Region)
 	}
+	role, peer, inbox := roleCore, roleHub, "_INBOX"
+	if cfg.Edge {
+		if err := checkName(cfg.Name); err != nil {
+			return nil, fmt.Errorf("bus: %w", err)
+		}
+		role, peer, inbox = roleEdge, roleLeaf, edgeInbox+"."+cfg.Name
+	}
 	var urls []string
 	for raw := range strings.SplitSeq(cfg.URL, ",") {
-		u, err := withUser(strings.TrimSpace(raw), userCore, cfg.Secret)
+		u, err := withUser(strings.TrimSpace(raw), role, cfg.Secret)
 		if err != nil {
 			return nil, fmt.Errorf("bus %s: %w", cfg.Name, err)
 		}
@@ -78,6 +87,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	close(b.back)
 	opts := []nats.Option{
 		nats.Name(cfg.Name),
+		nats.CustomInboxPrefix(inbox),
 		nats.Timeout(2 * time.Second),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
@@ -91,8 +101,14 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) { b.onError(sub, err) }),
 	}
-	told := false
-	for {
+	if cfg.TLS.on() {
+		c, err := openCredentials(cfg.TLS, role, cfg.Name, b.log)
+		if err != nil {
+			return nil, fmt.Errorf("bus %s: %w", cfg.Name, err)
+		}
+		opts = append(opts, nats.Secure(c.config(peer)), nats.TLSHandshakeFirst())
+	}
+	for told := false; ; {
 		var err error
 		b.nc, err = nats.Connect(strings.Join(urls, ","), opts...)
 		if err == nil {

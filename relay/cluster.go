@@ -17,8 +17,6 @@ const (
 	maxReplicas = 3
 
 	progressEvery = 5 * time.Second // between words about peers that are missing
-
-	userHub = "hub"
 )
 
 // clusterOptions join the hub to the region's others. A hub without ClusterAddr stands alone.
@@ -38,14 +36,14 @@ func clusterOptions(opts *server.Options, cfg HubConfig) error {
 	}
 	opts.Cluster = server.ClusterOpts{
 		Name: "hubs-" + cfg.Region, Host: host, Port: port,
-		Username: userHub, Password: cfg.Secret,
+		Username: roleHub, Password: cfg.Secret,
 		PingInterval: pingEvery, MaxPingsOut: 2, WriteDeadline: writeExpiry,
 	}
 	if cfg.Secret == "" {
 		opts.Cluster.Username = ""
 	}
 	for _, raw := range cfg.Peers {
-		u, err := withUser(raw, userHub, cfg.Secret)
+		u, err := withUser(raw, roleHub, cfg.Secret)
 		if err != nil {
 			return fmt.Errorf("peer: %w", err)
 		}

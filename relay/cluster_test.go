@@ -209,7 +209,7 @@ func TestHubKilledUnderAppends(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(leaf.Stop)
-	bob := listen(t, relaytest.Bus(t, leaf.ClientURL(), "edge"))
+	bob := listen(t, relaytest.EdgeBus(t, leaf.ClientURL(), "edge"))
 	bob.follows(t, 3)
 	alice := startPump(t, log, 3)
 	digests(t, log, map[int]*relay.Writer{3: alice.writer})

@@ -25,7 +25,8 @@ type HubConfig struct {
 	LeafAddr    string   // host:port for leaves
 	ClusterAddr string   // host:port for the region's other hubs; "" = this one stands alone
 	Peers       []string // cluster URLs of all others: none, or at least two
-	Secret      string   // of cores and leaves; empty = open to all
+	TLS         TLSFiles // by which hubs, cores and leaves know each other
+	Secret      string   // does so in plain text; empty = open to all
 	SyncAlways  bool     // fsync before each acknowledgement: outlives power loss, not only a killed process
 	Log         *slog.Logger
 }
@@ -47,6 +48,7 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 	if !checkRegion(cfg.Region) {
 		return nil, fmt.Errorf("hub %s: region %q: want lower-case letters, digits, hyphens", cfg.Name, cfg.Region)
 	}
+	log := logger(cfg.Log).With("hub", cfg.Name)
 	opts, err := baseOptions(cfg.Name, cfg.ClientAddr)
 	if err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
@@ -63,27 +65,27 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 	if err := clusterOptions(opts, cfg); err != nil {
 		return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
 	}
-	opts.SyncInterval = 10 * time.Second // the default of 2 min makes power loss dear
-	if cfg.Secret != "" {
-		opts.Users = []*server.User{
-			{Username: userCore, Password: cfg.Secret},
-			{Username: userLeaf, Password: cfg.Secret, Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Deny: leafMayNotPublish},
-			}},
+	if cfg.TLS.on() {
+		c, err := openCredentials(cfg.TLS, roleHub, cfg.Name, log)
+		if err != nil {
+			return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
+		}
+		opts.TLS, opts.TLSConfig, opts.TLSHandshakeFirst = true, c.config(roleCore), true
+		opts.LeafNode.TLSConfig, opts.LeafNode.TLSHandshakeFirst = c.config(roleLeaf), true
+		if cfg.ClusterAddr != "" {
+			opts.Cluster.TLSConfig = c.config(roleHub)
+			opts.Cluster.Username, opts.Cluster.Password = "", ""
 		}
 	}
-	log := logger(cfg.Log).With("hub", cfg.Name)
-	s, err := startServer(opts, log)
+	opts.SyncInterval = 10 * time.Second // the default of 2 min makes power loss dear
+	door := newDoorman(cfg.Region, roleCore, cfg.Secret, cfg.TLS.on())
+	s, err := startServer(opts, door, log)
 	if err != nil {
 		return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
 	}
 	h := &Hub{server: s, log: log, peers: len(cfg.Peers)}
 	h.quorum.Store(h.peers == 0)
-	copts := []nats.Option{nats.InProcessServer(s), nats.Name(cfg.Name + " beat")}
-	if cfg.Secret != "" {
-		copts = append(copts, nats.UserInfo(userCore, cfg.Secret))
-	}
-	h.bus, err = nats.Connect("", copts...)
+	h.bus, err = door.connect(cfg.Name + " beat")
 	if err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()

@@ -25,7 +25,8 @@ type LeafConfig struct {
 	Region     string
 	ClientAddr string   // host:port for edges; port 0 = any free one
 	HubURLs    []string // leaf URLs of the region's hubs
-	Secret     string
+	TLS        TLSFiles // by which the leaf, its edges and hubs know each other
+	Secret     string   // does so in plain text
 	Log        *slog.Logger
 }
 
@@ -44,6 +45,7 @@ func StartLeaf(cfg LeafConfig) (*Leaf, error) {
 	if !checkRegion(cfg.Region) {
 		return nil, fmt.Errorf("leaf %s: region %q: want lower-case letters, digits, hyphens", cfg.Name, cfg.Region)
 	}
+	log := logger(cfg.Log).With("leaf", cfg.Name)
 	opts, err := baseOptions(cfg.Name, cfg.ClientAddr)
 	if err != nil {
 		return nil, fmt.Errorf("leaf: %w", err)
@@ -53,25 +55,27 @@ func StartLeaf(cfg LeafConfig) (*Leaf, error) {
 	}
 	remote := &server.RemoteLeafOpts{DialTimeout: 2 * time.Second, IgnoreDiscoveredServers: true}
 	for _, raw := range cfg.HubURLs {
-		u, err := withUser(raw, userLeaf, cfg.Secret)
+		u, err := withUser(raw, roleLeaf, cfg.Secret)
 		if err != nil {
 			return nil, fmt.Errorf("leaf %s: hub: %w", cfg.Name, err)
 		}
 		remote.URLs = append(remote.URLs, u)
 	}
 	opts.LeafNode.Remotes = []*server.RemoteLeafOpts{remote}
-	if cfg.Secret != "" {
-		opts.Users = []*server.User{{Username: userCore, Password: cfg.Secret}}
+	if cfg.TLS.on() {
+		c, err := openCredentials(cfg.TLS, roleLeaf, cfg.Name, log)
+		if err != nil {
+			return nil, fmt.Errorf("leaf %s: %w", cfg.Name, err)
+		}
+		opts.TLS, opts.TLSConfig, opts.TLSHandshakeFirst = true, c.config(roleEdge), true
+		remote.TLS, remote.TLSConfig, remote.TLSHandshakeFirst = true, c.config(roleHub), true
 	}
-	l := &Leaf{log: logger(cfg.Log).With("leaf", cfg.Name)}
-	if l.server, err = startServer(opts, l.log); err != nil {
+	l := &Leaf{log: log}
+	door := newDoorman(cfg.Region, roleEdge, cfg.Secret, cfg.TLS.on())
+	if l.server, err = startServer(opts, door, log); err != nil {
 		return nil, fmt.Errorf("leaf %s: %w", cfg.Name, err)
 	}
-	copts := []nats.Option{nats.InProcessServer(l.server), nats.Name(cfg.Name + " watch")}
-	if cfg.Secret != "" {
-		copts = append(copts, nats.UserInfo(userCore, cfg.Secret))
-	}
-	if l.bus, err = nats.Connect("", copts...); err == nil {
+	if l.bus, err = door.connect(cfg.Name + " watch"); err == nil {
 		_, err = l.bus.Subscribe(BeatSubject(cfg.Region), func(*nats.Msg) { l.heard.Store(time.Now().UnixNano()) })
 	}
 	if err != nil {

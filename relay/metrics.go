@@ -52,4 +52,10 @@ var (
 	digestLag = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "starling_relay_digest_lag_seconds", Help: "Age of the oldest last digest of a followed bucket.",
 	})
+	handshakesRefused = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_relay_handshakes_refused_total", Help: "Certificates of the mesh that were refused, by reason.",
+	}, []string{"reason"})
+	certificateEnd = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_certificate_end_seconds", Help: "When this role's certificate in the mesh expires, as Unix time.",
+	})
 )

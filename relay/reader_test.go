@@ -147,7 +147,7 @@ func TestReconnectIsRepaired(t *testing.T) {
 	mesh := relaytest.Start(t, 1)
 	wire := relaytest.NewProxy(t, mesh.Leaves[0].ClientURL())
 	alice := takeOver(t, openLog(t, mesh.CoreBus(t)), 5)
-	bus := relaytest.Bus(t, wire.URL, "bob")
+	bus := relaytest.EdgeBus(t, wire.URL, "bob")
 	bob := listen(t, bus)
 	bob.follows(t, 5)
 	for round := range 5 {

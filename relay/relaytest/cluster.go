@@ -131,7 +131,7 @@ func (c *Cluster) CoreBus(t testing.TB) *relay.Bus {
 // EdgeBus connects to leaf i.
 func (c *Cluster) EdgeBus(t testing.TB, i int) *relay.Bus {
 	t.Helper()
-	return Bus(t, c.Leaves[i].ClientURL(), fmt.Sprintf("edge-%d", i))
+	return EdgeBus(t, c.Leaves[i].ClientURL(), fmt.Sprintf("edge-%d", i))
 }
 
 // StepDown has the leader of the log's first stream give way to another hub, and names the one that did; "" if there was none to ask.

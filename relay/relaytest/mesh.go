@@ -85,15 +85,26 @@ func (m *Mesh) CoreBus(t testing.TB) *relay.Bus {
 // EdgeBus connects to leaf i.
 func (m *Mesh) EdgeBus(t testing.TB, i int) *relay.Bus {
 	t.Helper()
-	return Bus(t, m.Leaves[i].ClientURL(), fmt.Sprintf("edge-%d", i))
+	return EdgeBus(t, m.Leaves[i].ClientURL(), fmt.Sprintf("edge-%d", i))
 }
 
-// Bus connects to any URL; it closes with the test.
+// Bus connects to hubs as a core; it closes with the test.
 func Bus(t testing.TB, url, name string) *relay.Bus {
+	t.Helper()
+	return connect(t, relay.Config{URL: url, Secret: Secret, Name: name, Region: Region})
+}
+
+// EdgeBus connects to a leaf as an edge; it closes with the test.
+func EdgeBus(t testing.TB, url, name string) *relay.Bus {
+	t.Helper()
+	return connect(t, relay.Config{URL: url, Edge: true, Secret: Secret, Name: name, Region: Region})
+}
+
+func connect(t testing.TB, cfg relay.Config) *relay.Bus {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	b, err := relay.Connect(ctx, relay.Config{URL: url, Secret: Secret, Name: name, Region: Region})
+	b, err := relay.Connect(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
