@@ -42,3 +42,18 @@ func TestPresences(t *testing.T) {
 	address := servers.Address(t, "redis")
 	storetest.Presences(t, open(t, address).Presences(), open(t, address).Presences())
 }
+
+func TestRegistry(t *testing.T) {
+	address := servers.Address(t, "redis")
+	storetest.Registry(t, open(t, address).Registry(), open(t, address).Registry())
+}
+
+func TestLimiter(t *testing.T) {
+	address := servers.Address(t, "redis")
+	storetest.Limiter(t, open(t, address).Limiter(), open(t, address).Limiter())
+}
+
+func TestCache(t *testing.T) {
+	address := servers.Address(t, "redis")
+	storetest.Cache(t, open(t, address).Cache(), open(t, address).Cache())
+}
