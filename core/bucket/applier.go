@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	applyBatch    = 64 // entries per call of a store
+	applyBatch    = 512     // most entries per call of a store: what waits after an outage goes in few calls
+	applyBytes    = 4 << 20 // and their events
 	applyRetryMin = 10 * time.Millisecond
-	applyRetryMax = 2 * time.Second
+	applyRetryMax = time.Second
 	applyTimeout  = 30 * time.Second // of one try
 	stuckAfter    = time.Second      // without an entry applied
 )
@@ -72,15 +73,12 @@ func (a *applier) add(e core.Applied) {
 func (a *applier) run() {
 	for {
 		a.mu.Lock()
-		n := min(len(a.queue), applyBatch)
+		batch := a.nextLocked()
+		n := len(batch)
 		if n == 0 || a.ctx.Err() != nil {
 			a.running = false
 			a.mu.Unlock()
 			return
-		}
-		batch := make([]core.Applied, n)
-		for i := range batch {
-			batch[i] = a.queue[i].Applied
 		}
 		a.mu.Unlock()
 		if !a.try(batch) {
@@ -103,6 +101,22 @@ func (a *applier) run() {
 		unapplied.WithLabelValues(a.store).Sub(float64(n))
 		a.changed()
 	}
+}
+
+// nextLocked gives the entries to apply next.
+func (a *applier) nextLocked() []core.Applied {
+	var batch []core.Applied
+	size := 0
+	for _, e := range a.queue[:min(len(a.queue), applyBatch)] {
+		for _, ev := range e.Entry.Events {
+			size += len(ev.Body) // most of what is written
+		}
+		if size > applyBytes && len(batch) > 0 {
+			break
+		}
+		batch = append(batch, e.Applied)
+	}
+	return batch
 }
 
 // try applies batch until it succeeds; false means that the applier is stopping.

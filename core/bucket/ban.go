@@ -28,7 +28,7 @@ func (t *turn) banned(g *guild, user proto.ID) (bool, error) {
 	}
 	ctx, cancel := t.read()
 	defer cancel()
-	_, err := t.b.o.cfg.Directory.Ban(ctx, g.info.ID, user)
+	_, err := t.b.state.directory.Ban(ctx, g.info.ID, user)
 	if errors.Is(err, core.ErrNotFound) {
 		return false, nil
 	}
@@ -184,7 +184,7 @@ func membersPrune(t *turn) error {
 	}
 	ctx, cancel := t.read()
 	defer cancel()
-	found, err := t.b.o.cfg.Directory.Prunable(ctx, a.g.info.ID, core.PruneQuery{Joined: t.now.Add(-time.Duration(body.Days) * 24 * time.Hour),
+	found, err := t.b.state.directory.Prunable(ctx, a.g.info.ID, core.PruneQuery{Joined: t.now.Add(-time.Duration(body.Days) * 24 * time.Hour),
 		Roles: body.IncludeRoles}, maxPrune)
 	if err != nil {
 		return err

@@ -73,6 +73,7 @@ type bucket struct {
 	histAt    core.Checkpoint
 	replayed  uint64 // sequence up to which the history was given entries at take-over
 	slow      bool   // the history did not keep up at the last group
+	slowDir   bool   // likewise the directory
 	due       bool   // entries owe effects that the outbox has not been told of
 }
 
@@ -248,6 +249,7 @@ func (b *bucket) whenSynced() {
 	if !b.synced() {
 		return
 	}
+	b.slowDir = false
 	b.state.settled()
 	if b.due {
 		b.due = false
@@ -311,6 +313,6 @@ func (b *bucket) drop() {
 	}
 	b.again = append(b.held, b.again...)
 	b.writer, b.issuer, b.state, b.recent, b.dir, b.hist, b.overlay = nil, nil, nil, nil, nil, nil, nil
-	b.held, b.owed, b.lastEntry, b.slow, b.due = nil, nil, core.Applied{}, false, false
+	b.held, b.owed, b.lastEntry, b.slow, b.slowDir, b.due = nil, nil, core.Applied{}, false, false, false
 	b.dirAt, b.histAt = core.Checkpoint{}, core.Checkpoint{}
 }

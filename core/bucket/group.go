@@ -114,7 +114,7 @@ func (b *bucket) execute(ctx context.Context, g *group, c *call, now time.Time) 
 	t := &turn{b: b, g: g, ctx: ctx, cmd: c.cmd, now: now}
 	if err := h.run(t); err != nil {
 		var told *proto.Error
-		if !errors.As(err, &told) {
+		if !errors.As(err, &told) && !core.Away(err) { // a store that is away is told of once, by whoever applies to it
 			b.log.Warn("command failed", "kind", c.cmd.Kind, "err", err)
 		}
 		g.give(c, errorResult(asError(err)))
@@ -200,13 +200,14 @@ func (b *bucket) answer(ctx context.Context, g *group) {
 	b.whenSynced()
 }
 
-// awaitStores waits until both stores have what the group gave them, at most storeWait; not at all for a history that was slow already.
+// awaitStores waits until both stores have what the group gave them, at most storeWait; not at all for one that was slow already. Answers
+// that say that the directory has something wait for it elsewhere: sends need not.
 func (b *bucket) awaitStores(ctx context.Context) {
 	t := time.NewTimer(storeWait)
 	defer t.Stop()
-	for !b.synced() || b.hist.backlog() > 0 && !b.slow {
+	for !b.synced() && !b.slowDir || b.hist.backlog() > 0 && !b.slow {
 		if b.awaitChange(ctx, t.C) != nil {
-			b.slow = b.hist.backlog() > 0
+			b.slow, b.slowDir = b.hist.backlog() > 0, !b.synced()
 			return
 		}
 	}

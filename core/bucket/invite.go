@@ -155,7 +155,7 @@ func (t *turn) invite(code string) (proto.Invite, error) {
 		ctx, cancel := t.read()
 		defer cancel()
 		var err error
-		if inv, err = t.b.o.cfg.Directory.Invite(ctx, code, t.now); err != nil {
+		if inv, err = t.b.state.directory.Invite(ctx, code, t.now); err != nil {
 			return inv, err
 		}
 	}

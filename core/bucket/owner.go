@@ -45,6 +45,8 @@ type Owner struct {
 	tails   tails
 	away    away // the history
 	ready   chan struct{}
+	// Of what buckets read while they execute.
+	dirGate, histGate gate
 
 	// Set by Run before any bucket starts.
 	ctx   context.Context

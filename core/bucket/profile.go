@@ -145,7 +145,7 @@ func relationPut(t *turn) error {
 	}
 	ctx, cancel := t.read()
 	defer cancel()
-	all, err := t.b.o.cfg.Directory.Relationships(ctx, t.actor())
+	all, err := t.b.state.directory.Relationships(ctx, t.actor())
 	if err != nil {
 		return err
 	}

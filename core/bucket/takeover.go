@@ -35,7 +35,7 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.state = newState(b.o.cfg.Directory, b.o.cfg.History)
+	b.state = newState(gatedDirectory{b.o.cfg.Directory, &b.o.dirGate}, gatedHistory{b.o.cfg.History, &b.o.histGate})
 	b.recent = newRecent()
 	b.overlay = newOverlay()
 	b.dir = newApplier(ctx, "directory", b.log, dirAt, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)

@@ -78,7 +78,7 @@ func (t *turn) checkPerson(a newAccount, name string) error {
 func (t *turn) holdName(name string) (password bool, err error) {
 	ctx, cancel := t.read()
 	defer cancel()
-	password, err = t.b.o.cfg.Directory.Hold(ctx, name, t.cmd.Id, t.now)
+	password, err = t.b.state.directory.Hold(ctx, name, t.cmd.Id, t.now)
 	if errors.Is(err, core.ErrTaken) {
 		err = proto.InvalidForm("username", "USERNAME_ALREADY_TAKEN", "Username is unavailable.")
 	}
@@ -110,7 +110,7 @@ func tokenReset(t *turn) error {
 	}
 	ctx, cancel := t.read()
 	defer cancel()
-	bot, err := t.b.o.cfg.Directory.Account(ctx, t.target())
+	bot, err := t.b.state.directory.Account(ctx, t.target())
 	if errors.Is(err, core.ErrNotFound) || err == nil && (!bot.User.Bot || t.actor() != 0 && bot.OwnerID != t.actor()) {
 		return proto.ErrUnknownApp
 	}
