@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 
@@ -25,22 +26,45 @@ const (
 	hashLen      = 32
 )
 
-// A Hasher hashes and checks passwords with argon2id, so many at once and no more: each takes 19 MiB. Any goroutine may call it.
-type Hasher struct {
-	slots   chan struct{}
-	waiting atomic.Int64
-	queue   int64
-	dummy   string // what unknown users are checked against
+// HasherConfig bounds a Hasher.
+type HasherConfig struct {
+	AtOnce int // hashes that are computed at the same time
+	Queue  int // more that wait; beyond, ErrBusy
+	// Command is a program that calls ServeHashes: hashes are computed there, one process for each of AtOnce, started when it is needed
+	// and ended when it is idle. They are nice, so that whatever else this machine does goes first, and their memory is not this
+	// process's to collect. Empty: in this process, as also while the program cannot be run.
+	Command []string
+	Log     *slog.Logger // nil = none
 }
 
-// NewHasher lets atOnce hashes run and queue more wait.
-func NewHasher(atOnce, queue int) *Hasher {
+// A Hasher hashes and checks passwords with argon2id, so many at once and no more: each takes 19 MiB. Any goroutine may call it.
+type Hasher struct {
+	slots     chan struct{}
+	waiting   atomic.Int64
+	queue     int64
+	dummy     string // what unknown users are checked against
+	processes *hashProcesses
+}
+
+// NewHasher makes a Hasher; Close ends the processes that it started.
+func NewHasher(cfg HasherConfig) *Hasher {
 	var fake argonHash
 	fake.memory, fake.time, fake.threads = argonMemory, argonTime, argonThreads
 	fake.salt, fake.sum = make([]byte, saltLen), make([]byte, hashLen)
 	rand.Read(fake.salt)
 	rand.Read(fake.sum)
-	return &Hasher{slots: make(chan struct{}, atOnce), queue: int64(queue), dummy: fake.String()}
+	h := &Hasher{slots: make(chan struct{}, cfg.AtOnce), queue: int64(cfg.Queue), dummy: fake.String()}
+	if len(cfg.Command) > 0 {
+		h.processes = newHashProcesses(cfg.Command, cfg.Log)
+	}
+	return h
+}
+
+// Close ends idle processes, and busy ones once they are done. The Hasher goes on without.
+func (h *Hasher) Close() {
+	if h.processes != nil {
+		h.processes.close()
+	}
 }
 
 // Hash gives the PHC form of a password: $argon2id$v=19$m=..,t=..,p=..$salt$hash.
@@ -51,7 +75,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	defer h.leave()
 	a := argonHash{memory: argonMemory, time: argonTime, threads: argonThreads, salt: make([]byte, saltLen)}
 	rand.Read(a.salt)
-	a.sum = a.compute(password, hashLen)
+	a.sum = h.compute(a, password, hashLen)
 	return a.String(), nil
 }
 
@@ -69,7 +93,7 @@ func (h *Hasher) Verify(ctx context.Context, phc, password string) (bool, error)
 		return false, err
 	}
 	defer h.leave()
-	sum := a.compute(password, uint32(len(a.sum)))
+	sum := h.compute(a, password, uint32(len(a.sum)))
 	return subtle.ConstantTimeCompare(sum, a.sum) == 1 && known, nil
 }
 
@@ -93,6 +117,16 @@ func (h *Hasher) enter(ctx context.Context) error {
 }
 
 func (h *Hasher) leave() { <-h.slots }
+
+// compute is called by who has a slot.
+func (h *Hasher) compute(a argonHash, password string, n uint32) []byte {
+	if h.processes != nil {
+		if sum, err := h.processes.compute(a, password, n); err == nil {
+			return sum
+		}
+	}
+	return a.compute(password, n)
+}
 
 type argonHash struct {
 	memory, time uint32

@@ -9,7 +9,7 @@ import (
 )
 
 func TestPassword(t *testing.T) {
-	h := NewHasher(1, 1)
+	h := NewHasher(HasherConfig{AtOnce: 1, Queue: 1})
 	phc, err := h.Hash(t.Context(), "correct horse")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestParseArgonRefuses(t *testing.T) {
 // Alice's hash runs, Bob's waits, Cathy's is one past the queue.
 func TestHasherQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(1, 1)
+		h := NewHasher(HasherConfig{AtOnce: 1, Queue: 1})
 		if err := h.enter(t.Context()); err != nil {
 			t.Fatal(err)
 		}
