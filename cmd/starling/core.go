@@ -39,7 +39,7 @@ REST, identify and snapshots over NATS. It listens on no port of its own but its
 		v.Need("hub")
 		cfg := server.Config{Name: v.Need("name"), Region: v.Need("region"), DataDir: v.Need("data"), HubURL: v.URL("hub", "nats"),
 			Secret: secret(v), RateLimits: v.Switch("rate-limits"), AccessLife: v.Duration("access-life", time.Minute, 30*24*time.Hour),
-			Postgres: postgres(v), Redis: redisOf(v)}
+			Postgres: postgres(v), Redis: redisOf(v), Hasher: hasher}
 		cfg.Presence = v.Duration("presence-ttl", time.Second, core.PresenceTTL)
 		cfg.CQL = clusterOf(v, v.Int("cql-replication", 1, 9))
 		cfg.CQL.DataCenter = v.String("cql-datacenter")

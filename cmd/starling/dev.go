@@ -51,7 +51,7 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
 			PublicURL: v.URL("public-url", "http", "https"), VIP: v.Loopback("vip", whyPlain),
 			Processes: v.Switch("processes"), Restart: v.Switch("restart"), RateLimits: v.Switch("rate-limits"),
 			DrainWindow: v.Duration("drain-window", 0, 10*time.Minute), LogLevel: logLevel(v), Out: a.stdout, Log: a.stderr,
-			Postgres: postgres(v), Redis: redisOf(v), CQLHosts: v.String("cql"), CQL: clusterOf(v, 1),
+			Postgres: postgres(v), Redis: redisOf(v), CQLHosts: v.String("cql"), CQL: clusterOf(v, 1), Hasher: hasher,
 		}
 		cfg.PresenceTTL = v.Duration("presence-ttl", time.Second, time.Minute)
 		if v.Need("http") != "" {

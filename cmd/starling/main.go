@@ -17,6 +17,9 @@ import (
 func main() {
 	ctx, stop := untilSignal(os.Getenv(dev.UnderDev) != "")
 	defer stop()
+	if exe, err := os.Executable(); err == nil {
+		hasher = []string{exe, "hasher"}
+	}
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "starling: %v\n", err)
 		os.Exit(1)

@@ -37,6 +37,7 @@ func (s *Server) Run(ctx context.Context) error {
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	region := s.cfg.Region
+	defer s.hasher.Close()
 	var stops []func()
 	defer func() {
 		late := time.AfterFunc(drain, cancel)

@@ -33,6 +33,7 @@ type Config struct {
 	Keys       *auth.Keys
 	RateLimits bool          // false: headers only
 	AccessLife time.Duration // of a person's JWT; 0 = 15 min
+	Hasher     []string      // auth.HasherConfig's Command
 	Logger     *slog.Logger
 	Limiter    core.Limiter   // nil = in process
 	Presences  core.Presences // nil = in process
@@ -78,7 +79,8 @@ func New(cfg Config) *Server {
 		cfg.Limiter = unlimited{}
 	}
 	s := &Server{cfg: cfg, log: cfg.Logger, dispatch: dispatch.New(cfg.Bus, cfg.Logger),
-		hasher:  auth.NewHasher(max(1, runtime.GOMAXPROCS(0)/2), 128), // half of the cores are left to messages; 128 wait some 4 s
+		// Half of the cores are left to messages; 128 wait some 4 s.
+		hasher:  auth.NewHasher(auth.HasherConfig{AtOnce: max(1, runtime.GOMAXPROCS(0)/2), Queue: 128, Command: cfg.Hasher, Log: cfg.Logger}),
 		limiter: cfg.Limiter, channels: newChannelGuilds(cfg.Directory), ready: make(chan struct{})}
 	s.who = newIdentities(cfg.Directory, cfg.Keys, cfg.Now)
 	s.handler = s.routes()

@@ -49,6 +49,7 @@ type Config struct {
 	Secret     string        // of the mesh, to connect to the hub
 	RateLimits bool          // false: headers only
 	AccessLife time.Duration // of a person's JWT; 0 = 15 min
+	Hasher     []string      // program that computes password hashes, see auth.HasherConfig; empty = here
 	Presence   time.Duration // how long an edge that says nothing is believed; 0 = core.PresenceTTL, which is also the most
 	Log        *slog.Logger
 }
@@ -147,7 +148,7 @@ func (s *Server) run(ctx context.Context) error {
 	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Directory: directory,
 		History: history, Logger: s.log})
 	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: directory, History: history, Keys: keys,
-		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Logger: s.log,
+		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
 		Limiter: now.limiter, Presences: now.presences, Cache: now.cache})
 	s.owner.Store(owner)
 	s.bus.Store(bus)

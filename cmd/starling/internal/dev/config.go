@@ -30,6 +30,7 @@ type Config struct {
 	LogLevel    slog.Level
 
 	Executable string    // of role processes; this very binary
+	Hasher     []string  // server.Config's, of a core in this process
 	Out        io.Writer // what people read first
 	Log        io.Writer // logs and progress
 }

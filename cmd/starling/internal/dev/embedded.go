@@ -51,7 +51,7 @@ func (m *embedded) node(r Row) (role.Node, error) {
 	case "core":
 		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: "nats://" + r.upstream,
 			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Presence: m.cfg.PresenceTTL, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis,
-			CQL: m.cfg.CQL, Log: m.log}), nil
+			CQL: m.cfg.CQL, Hasher: m.cfg.Hasher, Log: m.log}), nil
 	case "edge":
 		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: "nats://" + r.upstream, Secret: m.secret, HTTPAddr: r.HTTP, TLSAddr: r.TLS,
 			PublicURL: m.cfg.PublicURL, DrainWindow: max(m.cfg.DrainWindow, time.Nanosecond), PresenceRefresh: role.PresenceRefresh(m.cfg.PresenceTTL), Log: m.log}
