@@ -2,7 +2,7 @@
 // where one falls short. It starts the built binary and speaks the public wire, with clients as light as can be: they share the machine's
 // cores with what they measure. It is no test of correctness of frames; package loadtest is.
 //
-//	go run ./loadtest/proof wire
+//	go run ./loadtest/proof wire             all of it; -readme puts the lines into README.md; -help names parts
 //	go run ./loadtest/proof core             all of it
 //	go run ./loadtest/proof core -only send  a part; -help names them
 package main
@@ -23,7 +23,7 @@ type proof func(ctx context.Context, r *report, args []string) error
 
 // proofs are the subcommands.
 var proofs = map[string]proof{
-	"wire": func(ctx context.Context, r *report, _ []string) error { return proveWire(ctx, r) },
+	"wire": proveWire,
 	"core": proveCore,
 }
 
@@ -56,6 +56,7 @@ type report struct {
 	out, progress io.Writer
 	began         time.Time
 	titled, short bool
+	lines         []string // without the title
 }
 
 // line prints one figure.
@@ -68,7 +69,8 @@ func (r *report) line(claim, asked, measured string, ok bool) {
 	if !ok {
 		verdict, r.short = "NOT OK", true
 	}
-	fmt.Fprintf(r.out, "%s | %s | %s | %s\n", claim, asked, measured, verdict)
+	r.lines = append(r.lines, fmt.Sprintf("%s | %s | %s | %s", claim, asked, measured, verdict))
+	fmt.Fprintln(r.out, r.lines[len(r.lines)-1])
 }
 
 // atMost compares a duration with a bound.

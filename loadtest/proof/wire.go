@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -28,13 +29,25 @@ const (
 )
 
 // proveWire starts a mesh, fills one guild and measures.
-func proveWire(ctx context.Context, r *report) error {
-	r.note("building")
-	bin, err := mesh.Build(false)
-	if err != nil {
+func proveWire(ctx context.Context, r *report, args []string) error {
+	flags := flag.NewFlagSet("proof wire", flag.ContinueOnError)
+	flags.SetOutput(r.progress)
+	readme := flags.Bool("readme", false, "put the lines into README.md, in place of the last run's")
+	only := flags.String("only", "", "load or attack")
+	kinds := flags.String("attack", "", "of rest, logins, frames, idle, by comma; empty = all")
+	bin := flags.String("bin", "", "the binary; empty = built now")
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	m, err := mesh.New(mesh.Options{Bin: bin})
+	r.note("building")
+	if *bin == "" {
+		built, err := mesh.Build(false)
+		if err != nil {
+			return err
+		}
+		*bin = built
+	}
+	m, err := mesh.New(mesh.Options{Bin: *bin})
 	if err != nil {
 		return err
 	}
@@ -49,17 +62,27 @@ func proveWire(ctx context.Context, r *report) error {
 	if err := w.people(ctx); err != nil {
 		return err
 	}
-	if err := w.connect(ctx); err != nil {
-		return err
+	if *kinds != "" {
+		w.parts = strings.Split(*kinds, ",")
 	}
-	if err := w.load(ctx); err != nil {
-		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+	if *only != "attack" {
+		if err := w.connect(ctx); err != nil {
+			return err
+		}
+		if err := w.load(ctx); err != nil {
+			return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+		}
+		if err := w.judge(ctx); err != nil {
+			return err
+		}
 	}
-	if err := w.judge(ctx); err != nil {
-		return err
+	if *only != "load" {
+		if err := w.attack(ctx); err != nil {
+			return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+		}
 	}
-	if err := w.attack(ctx); err != nil {
-		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+	if *only != "" {
+		return nil
 	}
 	if err := m.Kill(); err != nil {
 		return err
@@ -68,6 +91,9 @@ func proveWire(ctx context.Context, r *report) error {
 		return err
 	}
 	r.atMost("start after kill -9, on what was kept", startBound, took, "")
+	if *readme {
+		return writeReadme("wire", r.lines)
+	}
 	return nil
 }
 
@@ -110,6 +136,7 @@ type wire struct {
 	last    []atomic.Int64
 	readers sync.WaitGroup
 	took    time.Duration // of the load
+	parts   []string      // of the attack; nil = all
 }
 
 // people makes the accounts, over the public API.
