@@ -13,6 +13,8 @@ var (
 		Help: "Connections closed because more waited for them than the limit."})
 	queuedBytes = promauto.NewGauge(prometheus.GaugeOpts{Name: "starling_edge_queued_bytes",
 		Help: "Bytes queued for clients and not yet taken by their sockets."})
+	paced = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_edge_paced_accepts_total",
+		Help: "Pauses in accepting connections while too many are open that say nothing."})
 	refused = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_refused_total",
-		Help: "Upgrades refused before they became connections."}, []string{"reason"})
+		Help: "Sockets and upgrades refused before they became connections."}, []string{"reason"})
 )

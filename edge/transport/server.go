@@ -26,7 +26,7 @@ type Config struct {
 	Origins    []string      // origins that browsers may come from; empty or "*" = any; requests without Origin always may
 	QueueBytes int           // that may wait per connection before CloseSlow; default 16 MiB
 	MaxConns   int           // gateway connections at once; default 100,000; beyond: HTTP 503
-	Handshake  time.Duration // for TLS and for the request's header; default 5 s
+	Handshake  time.Duration // for the first byte, then for TLS, then for the request's header; default 5 s
 	Log        *slog.Logger
 }
 
@@ -85,18 +85,26 @@ func (s *Server) listen() (err error) {
 		if err := loopbackOnly(a); err != nil {
 			return err
 		}
-		if s.plain, err = net.Listen("tcp", a); err != nil {
+		if s.plain, err = s.door(a); err != nil {
 			return err
 		}
 	}
 	if a := s.cfg.TLSAddr; a != "" {
-		if s.tls, err = net.Listen("tcp", a); err != nil {
+		if s.tls, err = s.door(a); err != nil {
 			return err
 		}
 		s.tls = tls.NewListener(s.tls, &tls.Config{Certificates: []tls.Certificate{*s.cfg.Cert}, MinVersion: tls.VersionTLS13,
 			NextProtos: []string{"http/1.1"}})
 	}
 	return nil
+}
+
+func (s *Server) door(addr string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return newDoor(l, s.cfg.Handshake), nil
 }
 
 // loopbackOnly refuses addresses that others could reach: tokens must not cross a network in plain text.
