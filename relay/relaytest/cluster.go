@@ -28,17 +28,7 @@ type Cluster struct {
 func StartCluster(t testing.TB, leaves int) *Cluster {
 	t.Helper()
 	c := &Cluster{configs: ClusterConfigs(t)}
-	t.Cleanup(func() {
-		var done sync.WaitGroup
-		for i := range c.Hubs {
-			done.Go(func() { c.StopHub(i) })
-		}
-		done.Wait()
-	})
-	for i := range c.Hubs {
-		c.StartHub(t, i)
-	}
-	c.Ready(t)
+	c.start(t)
 	for i := range leaves {
 		l, err := relay.StartLeaf(relay.LeafConfig{
 			Name: fmt.Sprintf("leaf-%d", i), Region: Region, ClientAddr: "127.0.0.1:0", HubURLs: c.leafURLs(), Secret: Secret,
@@ -53,6 +43,42 @@ func StartCluster(t testing.TB, leaves int) *Cluster {
 		Until(t, fmt.Sprintf("leaf %d joins", i), l.Connected)
 	}
 	return c
+}
+
+// StartClusterTLS runs three hubs with certificates of a, without leaves.
+func StartClusterTLS(t testing.TB, a *Authority) *Cluster {
+	t.Helper()
+	c := &Cluster{configs: ClusterConfigs(t)}
+	for i := range c.configs {
+		c.configs[i].Secret = ""
+		c.configs[i].TLS = a.Issue(t, "hub", c.configs[i].Name, time.Hour)
+	}
+	c.start(t)
+	return c
+}
+
+// TLSBus connects to any hub, as a core with a certificate of a.
+func (c *Cluster) TLSBus(t testing.TB, a *Authority, name string) *relay.Bus {
+	t.Helper()
+	return connect(t, relay.Config{URL: c.ClientURL(), TLS: a.Issue(t, "core", name, time.Hour), Name: name, Region: Region})
+}
+
+// ClusterAddr is where hub i hears the others.
+func (c *Cluster) ClusterAddr(i int) string { return c.configs[i].ClusterAddr }
+
+func (c *Cluster) start(t testing.TB) {
+	t.Helper()
+	t.Cleanup(func() {
+		var done sync.WaitGroup
+		for i := range c.Hubs {
+			done.Go(func() { c.StopHub(i) })
+		}
+		done.Wait()
+	})
+	for i := range c.Hubs {
+		c.StartHub(t, i)
+	}
+	c.Ready(t)
 }
 
 // ClusterConfigs are three hubs that know each other, on ports that are free now, with folders that go with the test.
