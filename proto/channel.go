@@ -18,6 +18,7 @@ type Channel struct {
 	Topic            *string     `json:"topic"`
 	NSFW             bool        `json:"nsfw"`
 	LastMessageID    *ID         `json:"last_message_id"`
+	LastPinTimestamp *Time       `json:"last_pin_timestamp"`  // when the newest of its pins was pinned
 	RateLimitPerUser int         `json:"rate_limit_per_user"` // seconds
 	ParentID         *ID         `json:"parent_id"`
 	Flags            int         `json:"flags"`

@@ -2,11 +2,12 @@ package proto
 
 // A DirectChannel is a channel between two users as one of them sees it: Recipients is the other (Discord: Channel of type DM).
 type DirectChannel struct {
-	ID            ID     `json:"id"`
-	Type          int    `json:"type"` // ChannelDM
-	LastMessageID *ID    `json:"last_message_id"`
-	Flags         int    `json:"flags"`
-	Recipients    []User `json:"recipients"`
+	ID               ID     `json:"id"`
+	Type             int    `json:"type"` // ChannelDM
+	LastMessageID    *ID    `json:"last_message_id"`
+	LastPinTimestamp *Time  `json:"last_pin_timestamp"`
+	Flags            int    `json:"flags"`
+	Recipients       []User `json:"recipients"`
 }
 
 // Relationship types.

@@ -42,6 +42,7 @@ var (
 	ErrNotReachable      = &Error{Status: 403, Code: 50007, Message: "Cannot send messages to this user"}
 	ErrNonTextChannel    = &Error{Status: 400, Code: 50008, Message: "Cannot send messages in a non-text channel"}
 	ErrMissingPermission = &Error{Status: 403, Code: 50013, Message: "Missing Permissions"}
+	ErrSystemMessage     = &Error{Status: 403, Code: 50021, Message: "Cannot execute action on a system message"}
 	ErrInvalidRole       = &Error{Status: 400, Code: 50028, Message: "Invalid Role"}
 	ErrInvalidRecipient  = &Error{Status: 400, Code: 50033, Message: "Invalid Recipient(s)"}
 	ErrInvalidJSON       = &Error{Status: 400, Code: 50109, Message: "The request body contains invalid JSON."}

@@ -5,6 +5,7 @@ import "encoding/json"
 // Message types.
 const (
 	MessageDefault = 0
+	MessagePinned  = 6 // the author pinned what message_reference names
 	MessageReply   = 19
 )
 
@@ -54,7 +55,10 @@ func (m Message) Stored() Message {
 	return m
 }
 
-// A MessageReference of a reply names the message that it answers.
+// System tells messages that tell of something, and hold no text of their author's.
+func (m Message) System() bool { return m.Type != MessageDefault && m.Type != MessageReply }
+
+// A MessageReference of a reply names the message that it answers, one of MessagePinned what was pinned.
 type MessageReference struct {
 	Type      int `json:"type"` // always 0
 	ChannelID ID  `json:"channel_id"`

@@ -58,19 +58,33 @@ func (s *Server) getChannel(c *call) (reply, error) {
 	return reply{http.StatusOK, ch}, nil
 }
 
-// withLast fills last_message_id, which the history knows.
+// withLast fills in the last message and pin, which the history knows.
 func (s *Server) withLast(ctx context.Context, ch proto.Channel) (proto.Channel, error) {
 	if ch.Type == proto.ChannelCategory {
 		return ch, nil
 	}
-	last, err := s.cfg.History.LastID(ctx, ch.ID)
+	var err error
+	ch.LastMessageID, ch.LastPinTimestamp, err = s.lasts(ctx, ch.ID)
+	return ch, err
+}
+
+// lasts are a channel's newest message and when its newest pin was pinned, nil where there is none.
+func (s *Server) lasts(ctx context.Context, channel proto.ID) (message *proto.ID, pinned *proto.Time, err error) {
+	last, err := s.cfg.History.LastID(ctx, channel)
 	if err != nil {
-		return ch, fmt.Errorf("channel %d: last message: %w", ch.ID, err)
+		return nil, nil, fmt.Errorf("channel %d: last message: %w", channel, err)
 	}
 	if last != 0 {
-		ch.LastMessageID = &last
+		message = &last
 	}
-	return ch, nil
+	pins, err := s.cfg.History.Pins(ctx, channel)
+	if err != nil {
+		return nil, nil, fmt.Errorf("channel %d: pins: %w", channel, err)
+	}
+	if len(pins) > 0 {
+		pinned = &pins[0].PinnedAt
+	}
+	return message, pinned, nil
 }
 
 func (s *Server) createChannel(c *call) (reply, error) {

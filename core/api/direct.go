@@ -57,14 +57,9 @@ func (s *Server) directFor(c *call, d core.Direct) (proto.DirectChannel, error) 
 	if !ok {
 		return ch, proto.ErrMissingAccess
 	}
-	last, err := s.cfg.History.LastID(c.ctx(), d.ID)
-	if err != nil {
-		return ch, fmt.Errorf("channel %d: last message: %w", d.ID, err)
-	}
-	if last != 0 {
-		ch.LastMessageID = &last
-	}
-	return ch, nil
+	var err error
+	ch.LastMessageID, ch.LastPinTimestamp, err = s.lasts(c.ctx(), d.ID)
+	return ch, err
 }
 
 // direct gives a channel of two users; ErrUnknownChannel.

@@ -23,6 +23,11 @@ func (s *Server) pinCommand(c *call, kind string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if cmd.Guild == 0 && kind == core.KindPin { // of which a message tells
+		if err := s.mayReach(c, proto.ID(cmd.Channel)); err != nil {
+			return reply{}, err
+		}
+	}
 	return s.do(c, cmd, nil)
 }
 

@@ -68,7 +68,7 @@ func (s *Server) presentReplies(ctx context.Context, channel proto.ID, out []pro
 	g.SetLimit(lookups)
 	for i := range out {
 		ref := out[i].Reference
-		if ref == nil || ref.ChannelID != channel {
+		if ref == nil || out[i].Type != proto.MessageReply || ref.ChannelID != channel {
 			continue
 		}
 		if m := page[ref.MessageID]; m != nil {

@@ -31,7 +31,7 @@ const (
 // routes is the table of the API. Prefixes share handlers, metrics and limits.
 func (s *Server) routes() http.Handler {
 	mux := chi.NewRouter()
-	mux.Use(s.frame, middleware.StripSlashes)
+	mux.Use(s.frame, middleware.StripSlashes, plainAt)
 	notFound := s.public("none", limitPublic, func(*call) (reply, error) { return reply{}, proto.ErrNotFound })
 	notAllowed := s.public("none", limitPublic, func(*call) (reply, error) { return reply{}, proto.ErrMethodNotAllowed })
 	mux.NotFound(notFound)

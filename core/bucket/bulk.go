@@ -62,7 +62,7 @@ func messageBulkDelete(t *turn) error {
 	if err := t.dropReactions(a.g.info.ID, ch.ID, gone.IDs...); err != nil {
 		return err
 	}
-	if err := t.dropPins(a.g.info.ID, ch.ID, messages...); err != nil {
+	if err := t.dropPins(a.g.info.ID, ch, messages...); err != nil {
 		return err
 	}
 	if err := t.audit(a.g, proto.AuditMessageBulkDelete, ch.ID, nil, &proto.AuditOptions{Count: strconv.Itoa(len(messages))}); err != nil {

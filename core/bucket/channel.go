@@ -56,7 +56,7 @@ func channelCreate(t *turn) error {
 		return err
 	}
 	ev := t.emitChannel(proto.EventChannelCreate, ch, func() {
-		a.g.channels[ch.ID] = &channel{Channel: ch, lastKnown: true}
+		a.g.channels[ch.ID] = &channel{Channel: ch, lastKnown: true, pinKnown: true}
 	})
 	if err := t.audit(a.g, proto.AuditChannelCreate, ch.ID, changes(nil, ch, auditedChannel...), nil); err != nil {
 		return err
@@ -188,13 +188,10 @@ func (g *guild) nextPlace(kind int) int {
 
 // updateChannel emits a CHANNEL_UPDATE that makes old what ch is.
 func (t *turn) updateChannel(old *channel, ch proto.Channel) *pb.Event {
-	if old.lastKnown && old.last != 0 {
-		ch.LastMessageID = new(old.last)
-	}
-	return t.emitChannel(proto.EventChannelUpdate, ch, func() {
-		ch.LastMessageID = nil
-		old.Channel = ch
-	})
+	shown := t.b.withLast(t.ctx, old) // clients take a null for the truth
+	next := ch
+	next.LastMessageID, next.LastPinTimestamp = shown.LastMessageID, shown.LastPinTimestamp
+	return t.emitChannel(proto.EventChannelUpdate, next, func() { old.Channel = ch })
 }
 
 // emitChannel emits a channel event. Required is 0: what a member who may not see the channel is told (a CHANNEL_DELETE when the right is

@@ -167,7 +167,7 @@ func (t *turn) bearDirect() (*direct, error) {
 		return nil, err
 	}
 	d := newDirect(stored, t.now)
-	d.ch.lastKnown = true
+	d.ch.lastKnown, d.ch.pinKnown = true, true
 	t.direct = d
 	t.emit(&pb.Event{Type: proto.EventInternalDirectBorn, Channel: uint64(stored.ID), Id: uint64(stored.ID)},
 		proto.DirectChannel{ID: stored.ID, Type: proto.ChannelDM, Recipients: stored.Users[:]}, func() { t.b.state.directs[stored.ID] = d })
@@ -218,10 +218,19 @@ func (t *turn) showAll() error {
 	return nil
 }
 
+// messageID is the id of a new message, which brings a direct channel back to whoever has closed it.
+func (t *turn) messageID() (proto.ID, error) {
+	if err := t.showAll(); err != nil {
+		return 0, err
+	}
+	return t.newID()
+}
+
 // seenBy is the channel as one of its users sees it.
 func (b *bucket) seenBy(ctx context.Context, d *direct, user proto.ID) proto.DirectChannel {
 	other, _ := d.g.members.get(d.users[1-d.place(user)])
-	return proto.DirectChannel{ID: d.ch.ID, Type: proto.ChannelDM, LastMessageID: b.withLast(ctx, d.ch).LastMessageID,
+	ch := b.withLast(ctx, d.ch)
+	return proto.DirectChannel{ID: ch.ID, Type: proto.ChannelDM, LastMessageID: ch.LastMessageID, LastPinTimestamp: ch.LastPinTimestamp,
 		Recipients: []proto.User{*other.User}}
 }
 

@@ -49,7 +49,7 @@ func guildCreate(t *turn) error {
 		g.used = t.now
 		g.members.put(owner.ID, &info.Members[0])
 		for _, ch := range g.channels {
-			ch.lastKnown = true
+			ch.lastKnown, ch.pinKnown = true, true
 		}
 		t.b.state.guilds[id] = g
 	})

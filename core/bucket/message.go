@@ -62,10 +62,7 @@ func messageCreate(t *turn) error {
 	if err := t.slow(a, ch, p); err != nil {
 		return err
 	}
-	if err := t.showAll(); err != nil {
-		return err
-	}
-	if msg.ID, err = t.newID(); err != nil {
+	if msg.ID, err = t.messageID(); err != nil {
 		return err
 	}
 	msg.Timestamp = proto.Time(msg.ID.Time()) // clients compute it from the id as well
@@ -91,6 +88,9 @@ func messageEdit(t *turn) error {
 	msg, err := t.b.message(t.ctx, ch.ID, t.target())
 	if err != nil {
 		return err
+	}
+	if msg.System() {
+		return proto.ErrSystemMessage
 	}
 	if msg.Author.ID != a.user() && (body.Content != nil || !p.Has(proto.PermManageMessages)) {
 		return proto.ErrNotAuthor // others may change flags, with MANAGE_MESSAGES
@@ -140,7 +140,7 @@ func messageDelete(t *turn) error {
 	if err := t.dropReactions(a.g.info.ID, ch.ID, msg.ID); err != nil {
 		return err
 	}
-	if err := t.dropPins(a.g.info.ID, ch.ID, msg); err != nil {
+	if err := t.dropPins(a.g.info.ID, ch, msg); err != nil {
 		return err
 	}
 	if msg.Author.ID != a.user() {

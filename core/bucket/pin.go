@@ -25,6 +25,9 @@ func (t *turn) pinned(want bool) error {
 	if err != nil {
 		return err
 	}
+	if msg.System() {
+		return proto.ErrSystemMessage
+	}
 	pins, err := t.b.pins(t.ctx, ch.ID)
 	if err != nil {
 		return err
@@ -56,17 +59,32 @@ func (t *turn) pinned(want bool) error {
 			return err
 		}
 	}
+	told := proto.ID(0)
+	if want {
+		if told, err = t.messageID(); err != nil {
+			return err
+		}
+	}
 	ev := t.emitMessage(proto.EventMessageUpdate, msg, mentionIDs(msg), nil)
 	ev.Author = uint64(msg.Author.ID)
-	t.shown = nil
-	t.emitPins(a.g.info.ID, ch.ID, pins)
-	update := proto.ChannelPinsUpdate{GuildID: a.g.info.ID, ChannelID: ch.ID}
-	if len(pins) > 0 {
-		update.LastPinTimestamp = &pins[0].PinnedAt
-	}
+	t.emitPins(a.g.info.ID, ch, pins)
+	update := proto.ChannelPinsUpdate{GuildID: a.g.info.ID, ChannelID: ch.ID, LastPinTimestamp: newestPin(pins)}
 	t.emit(&pb.Event{Type: proto.EventChannelPinsUpdate, Guild: uint64(a.g.info.ID), Channel: uint64(ch.ID), Id: uint64(ch.ID),
 		Required: uint64(proto.PermViewChannel)}, update, nil)
+	if want {
+		t.tellPinned(a, ch, told, msg.ID)
+	}
+	t.shown = nil
 	return t.answered(ev, 204)
+}
+
+// tellPinned emits the message by which a channel's readers see that the actor pinned one.
+func (t *turn) tellPinned(a *access, ch *channel, id, pinned proto.ID) {
+	note := proto.Message{ID: id, ChannelID: ch.ID, Author: *a.member.User, Type: proto.MessagePinned, Timestamp: proto.Time(id.Time()),
+		Mentions: []proto.User{}, MentionRoles: []proto.ID{}, Attachments: []proto.Nothing{}, Embeds: []proto.Nothing{}, Components: []proto.Nothing{},
+		Reference: &proto.MessageReference{ChannelID: ch.ID, GuildID: a.g.info.ID, MessageID: pinned}}
+	a.locate(&note)
+	t.emitMessage(proto.EventMessageCreate, &note, nil, func() { ch.last, ch.lastKnown = id, true })
 }
 
 // locateAuthor is locate where the actor is not the author: clients want the author's member. Who has left has none.
@@ -86,11 +104,11 @@ func (t *turn) locateAuthor(a *access, msg *proto.Message) error {
 }
 
 // dropPins emits what the deletion of messages does to the channel's pins. Clients are told by the deletion alone.
-func (t *turn) dropPins(guild, channel proto.ID, messages ...*proto.Message) error {
+func (t *turn) dropPins(guild proto.ID, ch *channel, messages ...*proto.Message) error {
 	if !slices.ContainsFunc(messages, func(m *proto.Message) bool { return m.Pinned }) {
 		return nil
 	}
-	pins, err := t.b.pins(t.ctx, channel)
+	pins, err := t.b.pins(t.ctx, ch.ID)
 	if err != nil {
 		return err
 	}
@@ -98,15 +116,26 @@ func (t *turn) dropPins(guild, channel proto.ID, messages ...*proto.Message) err
 		return slices.ContainsFunc(messages, func(m *proto.Message) bool { return m.ID == p.MessageID })
 	})
 	if len(left) < len(pins) {
-		t.emitPins(guild, channel, left)
+		t.emitPins(guild, ch, left)
 	}
 	return nil
 }
 
-func (t *turn) emitPins(guild, channel proto.ID, pins []core.Pin) {
+func (t *turn) emitPins(guild proto.ID, ch *channel, pins []core.Pin) {
 	var ev *pb.Event
-	ev = t.emit(&pb.Event{Type: proto.EventInternalPins, Guild: uint64(guild), Channel: uint64(channel), Id: uint64(channel)},
-		core.PinChange{ChannelID: channel, Pins: pins}, func() { t.b.overlay.pendPost(postKey{id: channel}, pins, ev) })
+	ev = t.emit(&pb.Event{Type: proto.EventInternalPins, Guild: uint64(guild), Channel: uint64(ch.ID), Id: uint64(ch.ID)},
+		core.PinChange{ChannelID: ch.ID, Pins: pins}, func() {
+			t.b.overlay.pendPost(postKey{id: ch.ID}, pins, ev)
+			ch.pinned, ch.pinKnown = newestPin(pins), true
+		})
+}
+
+// newestPin is when the newest of pins was pinned; nil without any.
+func newestPin(pins []core.Pin) *proto.Time {
+	if len(pins) == 0 {
+		return nil
+	}
+	return new(pins[0].PinnedAt)
 }
 
 func pinAt(pins []core.Pin, message proto.ID) int {

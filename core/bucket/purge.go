@@ -62,7 +62,7 @@ func messagesPurge(t *turn) error {
 			return err
 		}
 	}
-	if err := t.dropPins(a.g.info.ID, ch.ID, gone...); err != nil {
+	if err := t.dropPins(a.g.info.ID, ch, gone...); err != nil {
 		return err
 	}
 	if first == nil {

@@ -34,6 +34,9 @@ func (t *turn) reply(a *access, p proto.Permissions, ref *core.MessageReference,
 	if err != nil {
 		return err
 	}
+	if original.System() {
+		return proto.InvalidForm("message_reference", "REPLIES_CANNOT_REFERENCE_SYSTEM_MESSAGE", "Cannot reply to a system message")
+	}
 	msg.Type = proto.MessageReply
 	msg.Reference = &proto.MessageReference{ChannelID: msg.ChannelID, GuildID: a.g.info.ID, MessageID: original.ID}
 	msg.Referenced = referenced(original)
@@ -42,7 +45,7 @@ func (t *turn) reply(a *access, p proto.Permissions, ref *core.MessageReference,
 
 // refer looks up again what a reply that exists answers.
 func (t *turn) refer(guild proto.ID, msg *proto.Message) error {
-	if msg.Reference == nil {
+	if msg.Reference == nil || msg.Type != proto.MessageReply {
 		return nil
 	}
 	original, err := t.b.message(t.ctx, msg.Reference.ChannelID, msg.Reference.MessageID)

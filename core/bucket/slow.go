@@ -63,6 +63,9 @@ func (s *slowMode) spoke(user proto.ID, now time.Time, wait time.Duration) {
 func (b *bucket) slowModeOf(ctx context.Context, channel proto.ID, since time.Time) (*slowMode, error) {
 	s := &slowMode{last: map[proto.ID]time.Time{}}
 	note := func(m proto.Message) {
+		if m.System() {
+			return
+		}
 		if at := time.Time(m.Timestamp); at.After(s.last[m.Author.ID]) {
 			s.last[m.Author.ID] = at
 		}

@@ -124,22 +124,40 @@ func (b *bucket) guildSnapshot(ctx context.Context, cmd *pb.Command) (protobuf.M
 		Incarnation: b.o.cfg.Log.Incarnation(), Body: body, AllMembers: all}, nil
 }
 
-// withLast is a channel with its last_message_id; a history that does not answer leaves it null rather than the guild closed.
+// withLast is a channel with its last message and pin; a history that does not answer leaves them null rather than the guild closed.
 func (b *bucket) withLast(ctx context.Context, ch *channel) proto.Channel {
-	if !ch.lastKnown && ch.forMessages() && b.hist.backlog() == 0 && !b.o.away.lately() {
-		ctx, cancel := context.WithTimeout(ctx, readTimeout)
-		defer cancel()
-		if last, err := b.state.history.LastID(ctx, ch.ID); err == nil {
-			ch.last, ch.lastKnown = last, true
-		} else {
+	if !(ch.lastKnown && ch.pinKnown) && ch.forMessages() && b.hist.backlog() == 0 && !b.o.away.lately() {
+		if err := b.readLast(ctx, ch); err != nil {
 			b.o.away.note()
 		}
 	}
 	c := ch.Channel
+	c.LastPinTimestamp = ch.pinned
 	if ch.last != 0 {
 		c.LastMessageID = new(ch.last)
 	}
 	return c
+}
+
+// readLast asks a history that has applied everything.
+func (b *bucket) readLast(ctx context.Context, ch *channel) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if !ch.lastKnown {
+		last, err := b.state.history.LastID(ctx, ch.ID)
+		if err != nil {
+			return err
+		}
+		ch.last, ch.lastKnown = last, true
+	}
+	if !ch.pinKnown {
+		pins, err := b.state.history.Pins(ctx, ch.ID)
+		if err != nil {
+			return err
+		}
+		ch.pinned, ch.pinKnown = newestPin(pins), true
+	}
+	return nil
 }
 
 func (b *bucket) allMembers(ctx context.Context, g proto.ID) ([]proto.Member, error) {

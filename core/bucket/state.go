@@ -52,8 +52,10 @@ type guild struct {
 // A channel in memory.
 type channel struct {
 	proto.Channel
-	last      proto.ID // newest message, if lastKnown
+	last      proto.ID    // newest message, if lastKnown
+	pinned    *proto.Time // when the newest pin was pinned, if pinKnown
 	lastKnown bool
+	pinKnown  bool
 	slow      *slowMode // nil until slow mode counts
 }
 

@@ -19,7 +19,7 @@ func putChannel(c change, ch proto.Channel) error {
 	if ch.ID == 0 || ch.GuildID == 0 {
 		return errNoID
 	}
-	ch.LastMessageID = nil // the history knows
+	ch.LastMessageID, ch.LastPinTimestamp = nil, nil // the history knows
 	if ch.Overwrites == nil {
 		ch.Overwrites = []proto.Overwrite{}
 	}

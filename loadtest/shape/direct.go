@@ -4,7 +4,7 @@ import "maps"
 
 // Objects of direct channels and of what users decide about each other.
 var (
-	DirectChannel = Obj{"id": ID, "type": Exactly(1), "last_message_id": Null(ID), "flags": Int, "recipients": List(User.Shape())}
+	DirectChannel = Obj{"id": ID, "type": Exactly(1), "last_message_id": Null(ID), "last_pin_timestamp": Null(Time), "flags": Int, "recipients": List(User.Shape())}
 	Relationship  = Obj{"id": ID, "type": Int, "nickname": Null(Str), "user": User.Shape()}
 	OwnGuild      = Obj{"id": ID, "name": Filled, "icon": Null(Str), "banner": Null(Str), "owner": Bool, "permissions": Perm, "features": List(Str)}
 )

@@ -24,7 +24,7 @@ var (
 	Overwrite = Obj{"id": ID, "type": zeroOrOne, "allow": Perm, "deny": Perm}
 	Channel   = Obj{
 		"id": ID, "type": Int, "guild_id": ID, "name": Filled, "position": Int, "permission_overwrites": List(Overwrite.Shape()),
-		"topic": Null(Str), "nsfw": Bool, "last_message_id": Null(ID), "rate_limit_per_user": Int, "parent_id": Null(ID), "flags": Int,
+		"topic": Null(Str), "nsfw": Bool, "last_message_id": Null(ID), "last_pin_timestamp": Null(Time), "rate_limit_per_user": Int, "parent_id": Null(ID), "flags": Int,
 	}
 	// Guild is what REST answers.
 	Guild = Obj{
