@@ -75,9 +75,13 @@ type Directory interface {
 	// HistoryNote of a bucket; zero if there is none.
 	HistoryNote(ctx context.Context, bucket int) (Checkpoint, error)
 
-	// Outbox lists effects that entries of the bucket have on other buckets and that are not yet done, oldest first; Done removes one.
+	// Outbox lists effects that entries of the bucket have on other buckets and that are not yet done: oldest first, and behind them those
+	// on the members of guilds that are deleted. Done removes some.
 	Outbox(ctx context.Context, bucket, limit int) ([]Effect, error)
-	Done(ctx context.Context, e Effect) error
+	Done(ctx context.Context, effects ...Effect) error
+	// Sweep does a part of what deletions in the bucket left for later, where they concern many rows; no reader sees that it is not done.
+	// It tells whether there is more that can be done now.
+	Sweep(ctx context.Context, bucket int) (more bool, err error)
 
 	// Guild with Roles, Channels (LastMessageID unset) and MemberCount, without Members; ErrNotFound.
 	Guild(ctx context.Context, id proto.ID) (proto.Guild, error)
@@ -142,6 +146,7 @@ type Effect struct {
 	Sequence uint64
 	Index    int
 	Command  *pb.Command // for Command.Bucket
+	Swept    bool        // it tells a member of a deleted guild
 }
 
 // A History keeps messages in channel order. Any goroutine may call it.

@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,8 +18,8 @@ import (
 )
 
 const (
-	outboxPage     = 100
-	outboxAtOnce   = 16
+	outboxPage     = 500
+	outboxAtOnce   = 32
 	outboxTimeout  = 5 * time.Second // of one try
 	outboxRetryMin = 20 * time.Millisecond
 	outboxRetryMax = 2 * time.Second
@@ -34,11 +35,11 @@ type outbox struct {
 	again   bool // kicked while running
 }
 
-// owesEffects tells whether applying events puts something into the outbox.
+// owesEffects tells whether applying events puts something into the outbox, or leaves something to be swept.
 func owesEffects(events []*pb.Event) bool {
 	return slices.ContainsFunc(events, func(ev *pb.Event) bool {
 		switch ev.Type {
-		case proto.EventInternalGuildBorn, proto.EventGuildMemberAdd, proto.EventGuildMemberRemove, proto.EventGuildDelete,
+		case proto.EventInternalGuildBorn, proto.EventGuildMemberAdd, proto.EventGuildMemberRemove, proto.EventGuildDelete, proto.EventGuildRoleDelete,
 			proto.EventUserUpdate, proto.EventInternalGuildJoined, proto.EventInternalDirectShown, proto.EventInternalDirectHidden:
 			return true
 		}
@@ -61,7 +62,7 @@ func (x *outbox) run() {
 	ctx := x.b.o.ctx
 	wait := outboxRetryMin
 	for {
-		n, err := x.sendPage(ctx)
+		more, err := x.page(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return // for good: the next owner goes on
@@ -76,7 +77,7 @@ func (x *outbox) run() {
 			continue
 		}
 		wait = outboxRetryMin
-		if n < outboxPage && x.rest() {
+		if !more && x.rest() {
 			return
 		}
 	}
@@ -94,6 +95,14 @@ func (x *outbox) rest() bool {
 	return true
 }
 
+// page does some of what is owed, or of what is to be swept, and tells whether there may be more.
+func (x *outbox) page(ctx context.Context) (more bool, err error) {
+	if n, err := x.sendPage(ctx); err != nil || n == outboxPage {
+		return true, err
+	}
+	return x.b.o.cfg.Directory.Sweep(ctx, x.b.n)
+}
+
 // sendPage does the oldest effects: those on one user one after the other, those on different users side by side.
 func (x *outbox) sendPage(ctx context.Context) (int, error) {
 	effects, err := x.b.o.cfg.Directory.Outbox(ctx, x.b.n, outboxPage)
@@ -104,6 +113,8 @@ func (x *outbox) sendPage(ctx context.Context) (int, error) {
 	for _, e := range effects {
 		byTarget[e.Command.GetTarget()] = append(byTarget[e.Command.GetTarget()], e)
 	}
+	var mu sync.Mutex
+	var done []core.Effect
 	g := errgroup.Group{} // one that fails stops no other
 	g.SetLimit(outboxAtOnce)
 	for _, chain := range byTarget {
@@ -112,14 +123,18 @@ func (x *outbox) sendPage(ctx context.Context) (int, error) {
 				if err := x.send(ctx, e); err != nil {
 					return fmt.Errorf("%s for bucket %d: %w", e.Command.GetKind(), e.Command.GetBucket(), err)
 				}
-				if err := x.b.o.cfg.Directory.Done(ctx, e); err != nil {
-					return err
-				}
+				mu.Lock()
+				done = append(done, e)
+				mu.Unlock()
 			}
 			return nil
 		})
 	}
-	return len(effects), g.Wait()
+	err = g.Wait()
+	if len(done) > 0 {
+		err = errors.Join(err, x.b.o.cfg.Directory.Done(ctx, done...))
+	}
+	return len(effects), err
 }
 
 // send asks the other bucket's owner. What it refuses on the merits is done as well: asking again would change nothing.

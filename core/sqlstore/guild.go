@@ -56,10 +56,15 @@ func putGuild(c change, g proto.Guild) error {
 	if err != nil || known {
 		return err
 	}
+	// No id is given twice; but were a guild made again, its rows would be its own again.
+	if err := c.exec(`DELETE FROM sweeps WHERE guild_id = $1 AND role_id = 0`, int64(g.ID)); err != nil {
+		return err
+	}
 	return c.exec(`INSERT INTO guilds (id, body, member_count) VALUES ($1, $2, (SELECT COUNT(*) FROM members WHERE guild_id = $1))`,
 		int64(g.ID), body(g))
 }
 
+// guildDelete leaves what there may be a million of to a sweep: members, who are still to be told, their roles and names, bans, the audit log.
 func guildDelete(c change) error {
 	g, err := decode[proto.GuildStub](c)
 	if err != nil {
@@ -68,21 +73,8 @@ func guildDelete(c change) error {
 	if g.ID == 0 {
 		return errNoID
 	}
-	members, err := collect(c.ctx, c.tx, scanInt, `SELECT user_id FROM members WHERE guild_id = $1 ORDER BY user_id`, int64(g.ID))
-	if err != nil {
-		return err
-	}
-	for _, user := range members {
-		if err := c.owe(core.KindGuildLeft, proto.ID(user), g.ID, 0); err != nil {
-			return err
-		}
-	}
 	for _, query := range []string{
-		`DELETE FROM member_roles WHERE guild_id = $1`,
-		`DELETE FROM member_names WHERE guild_id = $1`,
-		`DELETE FROM bans WHERE guild_id = $1`,
-		`DELETE FROM audit_log WHERE guild_id = $1`,
-		`DELETE FROM members WHERE guild_id = $1`,
+		`DELETE FROM sweeps WHERE guild_id = $1`,
 		`DELETE FROM invites WHERE guild_id = $1`,
 		`DELETE FROM channels WHERE guild_id = $1`,
 		`DELETE FROM roles WHERE guild_id = $1`,
@@ -92,7 +84,7 @@ func guildDelete(c change) error {
 			return err
 		}
 	}
-	return nil
+	return c.sweep(g.ID, 0)
 }
 
 // Guild implements core.Directory. One statement reads all parts, so that they belong together.

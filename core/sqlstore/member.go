@@ -104,18 +104,6 @@ func memberRemove(c change) error {
 	return c.owe(core.KindGuildLeft, user, guild, 0)
 }
 
-func takeRole(c change, guild, user, role proto.ID) error {
-	m, err := storedMember(c, guild, user)
-	if err != nil {
-		return fmt.Errorf("holder %d of role %d: %w", user, role, err)
-	}
-	m.Roles = slices.DeleteFunc(m.Roles, func(id proto.ID) bool { return id == role })
-	if err := c.exec(`UPDATE members SET body = $3 WHERE guild_id = $1 AND user_id = $2`, int64(guild), int64(user), body(m)); err != nil {
-		return err
-	}
-	return setRoles(c, guild, user, []proto.ID{role}, nil)
-}
-
 // storedMember is the member without user, or sql.ErrNoRows.
 func storedMember(c change, guild, user proto.ID) (proto.Member, error) {
 	var m proto.Member
@@ -146,11 +134,20 @@ func setRoles(c change, guild, user proto.ID, was, now []proto.ID) error {
 	return nil
 }
 
-const selectMember = `SELECT m.user_id, m.body, COALESCE(u.body, '') FROM members m LEFT JOIN users u ON u.id = m.user_id WHERE m.guild_id = $1`
+// memberColumns of members m, where $1 is the guild; the last says how much is to be swept. Users, and bodies of members that an index
+// lists, are asked for row by row: joined, Postgres may choose to merge, once it has made a plan for arguments that it does not know, and to
+// pass over half of all users on the way to a page in the middle.
+const memberColumns = `m.user_id, m.body, COALESCE((SELECT u.body FROM users u WHERE u.id = m.user_id), ''),
+	(SELECT COUNT(*) FROM sweeps WHERE guild_id = $1)`
+
+// listed begins a list m of members in place of an index r of guild_id, user_id and key.
+const listed = `SELECT r.guild_id, r.user_id, r.key, (SELECT x.body FROM members x WHERE x.guild_id = r.guild_id AND x.user_id = r.user_id) AS body FROM `
+
+const selectMember = `SELECT ` + memberColumns + ` FROM members m WHERE m.guild_id = $1`
 
 // Member implements core.Directory.
 func (s *Store) Member(ctx context.Context, guild, user proto.ID) (proto.Member, error) {
-	all, err := collect(ctx, s.read, scanMember, selectMember+` AND m.user_id = $2`, int64(guild), int64(user))
+	all, err := s.members(ctx, guild, selectMember+` AND m.user_id = $2`, int64(guild), int64(user))
 	if err == nil && len(all) == 0 {
 		err = core.ErrNotFound
 	}
@@ -162,7 +159,7 @@ func (s *Store) Member(ctx context.Context, guild, user proto.ID) (proto.Member,
 
 // Members implements core.Directory.
 func (s *Store) Members(ctx context.Context, guild, after proto.ID, limit int) ([]proto.Member, error) {
-	all, err := collect(ctx, s.read, scanMember, selectMember+` AND m.user_id > $2 ORDER BY m.user_id LIMIT $3`, int64(guild), int64(after), limit)
+	all, err := s.members(ctx, guild, selectMember+` AND m.user_id > $2 ORDER BY m.user_id LIMIT $3`, int64(guild), int64(after), limit)
 	if err != nil {
 		return nil, fmt.Errorf("guild %d: members: %w", guild, err)
 	}
@@ -171,27 +168,52 @@ func (s *Store) Members(ctx context.Context, guild, after proto.ID, limit int) (
 
 // MembersByRole implements core.Directory.
 func (s *Store) MembersByRole(ctx context.Context, guild, role, after proto.ID, limit int) ([]proto.Member, error) {
-	all, err := collect(ctx, s.read, scanMember, `SELECT r.user_id, m.body, COALESCE(u.body, '') FROM
-		(SELECT guild_id, user_id FROM member_roles WHERE guild_id = $1 AND role_id = $2 AND user_id > $3 ORDER BY user_id LIMIT $4) r
-		JOIN members m ON m.guild_id = r.guild_id AND m.user_id = r.user_id
-		LEFT JOIN users u ON u.id = r.user_id ORDER BY r.user_id`, int64(guild), int64(role), int64(after), limit)
+	all, err := s.members(ctx, guild, `SELECT `+memberColumns+` FROM (`+listed+`
+		(SELECT guild_id, user_id, role_id AS key FROM member_roles WHERE guild_id = $1 AND role_id = $2 AND user_id > $3
+			AND NOT EXISTS (SELECT 1 FROM sweeps WHERE guild_id = $1 AND role_id = $2) ORDER BY user_id LIMIT $4) r) m
+		WHERE m.body IS NOT NULL ORDER BY m.user_id`, int64(guild), int64(role), int64(after), limit)
 	if err != nil {
 		return nil, fmt.Errorf("guild %d: members by role: %w", guild, err)
 	}
 	return all, nil
 }
 
-func scanMember(rows *sql.Rows) (proto.Member, error) {
-	var m proto.Member
-	var id int64
-	var member, user string
-	if err := rows.Scan(&id, &member, &user); err != nil {
+// members reads members of one guild, as if nothing were left to be swept. Where something is, they are read again once it is known what:
+// bodies that are read later can only have less of it.
+func (s *Store) members(ctx context.Context, guild proto.ID, query string, args ...any) ([]proto.Member, error) {
+	swept := false
+	scan := func(rows *sql.Rows) (proto.Member, error) {
+		m, sweeps, err := scanMember(rows)
+		swept = swept || sweeps > 0
 		return m, err
 	}
+	all, err := collect(ctx, s.read, scan, query, args...)
+	if err != nil || !swept {
+		return all, err
+	}
+	roles, err := collect(ctx, s.read, scanInt, `SELECT role_id FROM sweeps WHERE guild_id = $1`, int64(guild))
+	if err != nil || slices.Contains(roles, 0) {
+		return []proto.Member{}, err
+	}
+	if all, err = collect(ctx, s.read, scan, query, args...); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].Roles = slices.DeleteFunc(all[i].Roles, func(id proto.ID) bool { return slices.Contains(roles, int64(id)) })
+	}
+	return all, nil
+}
+
+func scanMember(rows *sql.Rows) (m proto.Member, sweeps int, err error) {
+	var id int64
+	var member, user string
+	if err := rows.Scan(&id, &member, &user, &sweeps); err != nil {
+		return m, 0, err
+	}
 	if err := parse(member, &m); err != nil {
-		return m, err
+		return m, 0, err
 	}
 	u, err := userOrStranger(proto.ID(id), user)
 	m.User = &u
-	return m, err
+	return m, sweeps, err
 }

@@ -63,7 +63,7 @@ func auditFloor(now time.Time) proto.ID {
 	return proto.ID(max(0, now.Add(-core.AuditAge).UnixMilli()-proto.Epoch)) << 22
 }
 
-const selectBan = `SELECT b.user_id, b.reason, COALESCE(u.body, '') FROM bans b LEFT JOIN users u ON u.id = b.user_id WHERE b.guild_id = $1`
+const selectBan = `SELECT b.user_id, b.reason, COALESCE((SELECT u.body FROM users u WHERE u.id = b.user_id), '') FROM bans b WHERE b.guild_id = $1` + notSwept
 
 // Ban implements core.Directory.
 func (s *Store) Ban(ctx context.Context, guild, user proto.ID) (proto.Ban, error) {
@@ -132,7 +132,7 @@ func (s *Store) AuditLog(ctx context.Context, guild proto.ID, q core.AuditQuery)
 		order = ""
 	}
 	args = append(args, q.Limit)
-	all, err := collect(ctx, s.read, scanBody[proto.AuditLogEntry], `SELECT body FROM audit_log WHERE guild_id = $1`+where.String()+
+	all, err := collect(ctx, s.read, scanBody[proto.AuditLogEntry], `SELECT body FROM audit_log WHERE guild_id = $1`+notSwept+where.String()+
 		fmt.Sprintf(` ORDER BY id %s LIMIT $%d`, order, len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("guild %d: audit log: %w", guild, err)

@@ -37,9 +37,9 @@ func (c change) oweCommand(cmd *pb.Command) error {
 }
 
 // effectID is the same whenever the same entry is applied, and different for every other entry, even of a log that was made anew.
-func effectID(a core.Applied, index int) []byte {
-	b := make([]byte, 0, 48)
-	for _, v := range []uint64{uint64(a.Bucket), a.Sequence, a.Entry.Incarnation, a.Entry.Epoch, a.Entry.Counter, uint64(index)} {
+func effectID(a core.Applied, index int, more ...uint64) []byte {
+	b := make([]byte, 0, 56)
+	for _, v := range append([]uint64{uint64(a.Bucket), a.Sequence, a.Entry.Incarnation, a.Entry.Epoch, a.Entry.Counter, uint64(index)}, more...) {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	sum := sha256.Sum256(b)
@@ -50,6 +50,11 @@ func effectID(a core.Applied, index int) []byte {
 func (s *Store) Outbox(ctx context.Context, bucket, limit int) ([]core.Effect, error) {
 	all, err := collect(ctx, s.read, scanEffect,
 		`SELECT bucket, sequence, idx, command FROM outbox WHERE bucket = $1 ORDER BY epoch, counter, idx LIMIT $2`, bucket, limit)
+	if err == nil && len(all) < limit {
+		var swept []core.Effect
+		swept, err = s.sweptEffects(ctx, bucket, limit-len(all))
+		all = append(all, swept...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bucket %d: outbox: %w", bucket, err)
 	}
@@ -68,9 +73,35 @@ func scanEffect(rows *sql.Rows) (core.Effect, error) {
 }
 
 // Done implements core.Directory.
-func (s *Store) Done(ctx context.Context, e core.Effect) error {
-	if _, err := s.write.ExecContext(ctx, `DELETE FROM outbox WHERE id = $1`, e.Command.GetId()); err != nil {
-		return fmt.Errorf("bucket %d: outbox: %w", e.Bucket, err)
+func (s *Store) Done(ctx context.Context, effects ...core.Effect) error {
+	ids := newValues(1)
+	told := map[proto.ID]*values{} // members of deleted guilds
+	for _, e := range effects {
+		if !e.Swept {
+			ids.add(e.Command.GetId())
+			continue
+		}
+		guild := proto.ID(e.Command.GetGuild())
+		if told[guild] == nil {
+			told[guild] = newValues(1)
+		}
+		told[guild].add(int64(e.Command.GetTarget()))
+	}
+	err := inTx(ctx, s.write, func(tx *sql.Tx) error {
+		if err := ids.exec(ctx, tx, `DELETE FROM outbox WHERE id IN (`, `)`); err != nil {
+			return err
+		}
+		for guild, users := range told {
+			for _, table := range []string{"member_roles", "member_names", "members"} {
+				if err := users.exec(ctx, tx, fmt.Sprintf(`DELETE FROM %s WHERE guild_id = %d AND user_id IN (`, table, guild), `)`); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("outbox: %w", err)
 	}
 	return nil
 }

@@ -169,6 +169,7 @@ func TestLargeGuild(t *testing.T) {
 		// Another guild, of the same people, who all have a role there.
 		`INSERT INTO members SELECT guild_id + 1, user_id, body, 0 FROM members`,
 		fmt.Sprintf(`INSERT INTO member_roles SELECT guild_id, %d, user_id FROM members WHERE guild_id <> %d`, role, guild),
+		`INSERT INTO sweeps SELECT n, 0, 5, 1, n, 0, n, 1 FROM generate_series(1, 10000) n`,
 		`ANALYZE`,
 	} {
 		if _, err := s.write.Exec(statement); err != nil {

@@ -22,7 +22,7 @@ func putRole(c change, guild proto.ID, r proto.Role) error {
 		ON CONFLICT (guild_id, id) DO UPDATE SET body = excluded.body`, int64(guild), int64(r.ID), body(r))
 }
 
-// roleDelete also takes the role from those who hold it and from the overwrites of channels.
+// roleDelete also takes the role from the overwrites of channels, and by a sweep from those who hold it.
 func roleDelete(c change) error {
 	gone, err := decode[proto.GuildRoleDelete](c)
 	if err != nil {
@@ -30,16 +30,6 @@ func roleDelete(c change) error {
 	}
 	if gone.GuildID == 0 || gone.RoleID == 0 {
 		return errNoID
-	}
-	holders, err := collect(c.ctx, c.tx, scanInt, `SELECT user_id FROM member_roles WHERE guild_id = $1 AND role_id = $2`,
-		int64(gone.GuildID), int64(gone.RoleID))
-	if err != nil {
-		return err
-	}
-	for _, user := range holders {
-		if err := takeRole(c, gone.GuildID, proto.ID(user), gone.RoleID); err != nil {
-			return err
-		}
 	}
 	channels, err := collect(c.ctx, c.tx, scanBody[proto.Channel], `SELECT body FROM channels WHERE guild_id = $1`, int64(gone.GuildID))
 	if err != nil {
@@ -55,5 +45,8 @@ func roleDelete(c change) error {
 			return err
 		}
 	}
-	return c.exec(`DELETE FROM roles WHERE guild_id = $1 AND id = $2`, int64(gone.GuildID), int64(gone.RoleID))
+	if err := c.exec(`DELETE FROM roles WHERE guild_id = $1 AND id = $2`, int64(gone.GuildID), int64(gone.RoleID)); err != nil {
+		return err
+	}
+	return c.sweep(gone.GuildID, gone.RoleID)
 }

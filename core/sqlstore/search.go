@@ -69,6 +69,9 @@ func renameMember(c change, u proto.User) error {
 	}
 	for _, guild := range guilds {
 		m, err := storedMember(c, proto.ID(guild), u.ID)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue // left at this moment
+		}
 		if err != nil {
 			return err
 		}
@@ -83,10 +86,9 @@ func renameMember(c change, u proto.User) error {
 func (s *Store) FindMembers(ctx context.Context, guild proto.ID, prefix string, limit int) ([]proto.Member, error) {
 	low := []byte(strings.ToLower(prefix))
 	high := append(slices.Clone(low), 0xFF)
-	all, err := collect(ctx, s.read, scanMember, `SELECT n.user_id, m.body, COALESCE(u.body, '') FROM
-		(SELECT guild_id, name, user_id FROM member_names WHERE guild_id = $1 AND name >= $2 AND name < $3 ORDER BY name, user_id LIMIT $4) n
-		JOIN members m ON m.guild_id = n.guild_id AND m.user_id = n.user_id
-		LEFT JOIN users u ON u.id = n.user_id ORDER BY n.name, n.user_id`, int64(guild), low, high, 3*limit) // a member has up to three names
+	all, err := s.members(ctx, guild, `SELECT `+memberColumns+` FROM (`+listed+`
+		(SELECT guild_id, name AS key, user_id FROM member_names WHERE guild_id = $1 AND name >= $2 AND name < $3 ORDER BY name, user_id LIMIT $4) r) m
+		WHERE m.body IS NOT NULL ORDER BY m.key, m.user_id`, int64(guild), low, high, 3*limit) // a member has up to three names
 	if err != nil {
 		return nil, fmt.Errorf("guild %d: members by name: %w", guild, err)
 	}
@@ -113,7 +115,7 @@ func pruneWhere(guild proto.ID, q core.PruneQuery) (string, []any) {
 		}
 		but = ` AND r.role_id NOT IN (` + strings.Join(marks, ", ") + `)`
 	}
-	return ` WHERE m.guild_id = $1 AND m.joined_ms < $2 AND NOT EXISTS
+	return ` WHERE m.guild_id = $1 AND m.joined_ms < $2` + notSwept + ` AND NOT EXISTS
 		(SELECT 1 FROM member_roles r WHERE r.guild_id = m.guild_id AND r.user_id = m.user_id` + but + `)`, args
 }
 
@@ -121,7 +123,7 @@ func pruneWhere(guild proto.ID, q core.PruneQuery) (string, []any) {
 func (s *Store) Prunable(ctx context.Context, guild proto.ID, q core.PruneQuery, limit int) ([]proto.Member, error) {
 	where, args := pruneWhere(guild, q)
 	args = append(args, limit)
-	all, err := collect(ctx, s.read, scanMember, `SELECT m.user_id, m.body, COALESCE(u.body, '') FROM members m LEFT JOIN users u ON u.id = m.user_id`+
+	all, err := s.members(ctx, guild, `SELECT `+memberColumns+` FROM members m`+
 		where+fmt.Sprintf(` ORDER BY m.user_id LIMIT $%d`, len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("guild %d: prunable: %w", guild, err)

@@ -25,6 +25,7 @@ func Directory(t *testing.T, open func(t *testing.T, place string) core.Director
 		{"CategoryDelete", testCategoryDelete},
 		{"RoleDelete", testRoleDelete},
 		{"GuildDelete", testGuildDelete},
+		{"Sweep", testSweep},
 		{"Outbox", testOutbox},
 		{"Checkpoint", testCheckpoint},
 		{"HistoryNotes", testHistoryNotes},
