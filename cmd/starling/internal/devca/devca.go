@@ -1,5 +1,7 @@
-// Package devca keeps a certificate authority for development: made on first start, kept in a folder, signing one certificate for the
-// edges on loopback names. It is for one machine only; production gives edges certificates of a real authority (--tls-cert, --tls-key).
+// Package devca keeps certificate authorities for development, made on first start and kept in a folder: one that signs the certificate
+// that edges show to clients, on loopback names, and one that signs what the roles of the mesh know each other by. It is for one machine only;
+// production gives edges certificates of a real authority (--tls-cert, --tls-key) and every role one of its own (--mesh-cert, --mesh-key,
+// --mesh-ca).
 package devca
 
 import (
@@ -37,20 +39,9 @@ type Files struct {
 // Open makes what is missing or runs out in dir and gives the paths. The CA is never replaced: people have told browsers to trust it.
 func Open(dir string, now time.Time) (Files, error) {
 	f := Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "edge.pem"), Key: filepath.Join(dir, "edge-key.pem")}
-	caKey := filepath.Join(dir, "ca-key.pem")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return f, fmt.Errorf("devca: %w", err)
-	}
-	_, err := os.Stat(f.CA)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = makeCA(f.CA, caKey, now)
-	}
+	ca, err := openCA(dir, "Starling development CA", now)
 	if err != nil {
-		return f, fmt.Errorf("devca: %w", err)
-	}
-	ca, err := tls.LoadX509KeyPair(f.CA, caKey)
-	if err != nil {
-		return f, fmt.Errorf("devca: %s: %w; remove the folder to have a new one", dir, err)
+		return f, err
 	}
 	if usable(f, ca.Leaf, now) {
 		return f, nil
@@ -61,13 +52,33 @@ func Open(dir string, now time.Time) (Files, error) {
 	return f, nil
 }
 
+// openCA makes the authority of a folder where there is none.
+func openCA(dir, name string, now time.Time) (tls.Certificate, error) {
+	cert, key := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return tls.Certificate{}, fmt.Errorf("devca: %w", err)
+	}
+	_, err := os.Stat(cert)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = makeCA(cert, key, name, now)
+	}
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("devca: %w", err)
+	}
+	ca, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return ca, fmt.Errorf("devca: %s: %w; remove the folder to have a new one", dir, err)
+	}
+	return ca, nil
+}
+
 func usable(f Files, ca *x509.Certificate, now time.Time) bool {
 	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	return err == nil && pair.Leaf.CheckSignatureFrom(ca) == nil && pair.Leaf.NotAfter.Sub(now) > leafRenew
 }
 
-func makeCA(certPath, keyPath string, now time.Time) error {
-	t, err := template("Starling development CA", now, caLife)
+func makeCA(certPath, keyPath, name string, now time.Time) error {
+	t, err := template(name, now, caLife)
 	if err != nil {
 		return err
 	}
@@ -96,6 +107,11 @@ func makeLeaf(f Files, ca tls.Certificate, now time.Time) error {
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	t.DNSNames = []string{"localhost"}
 	t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	return issue(f, ca, t)
+}
+
+// issue signs a certificate for a new key.
+func issue(f Files, ca tls.Certificate, t *x509.Certificate) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err

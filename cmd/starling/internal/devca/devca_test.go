@@ -67,3 +67,33 @@ func TestKeptAndRenewed(t *testing.T) {
 		t.Error("near its end: want a new certificate by the same CA")
 	}
 }
+
+func TestRolesOfAMesh(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	issue := func(at time.Time) string {
+		t.Helper()
+		m, err := devca.OpenMesh(dir, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := m.Issue("edge", "edge-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pair.Leaf.VerifyHostname("edge-1.edge.starling"); err != nil {
+			t.Error(err)
+		}
+		return pair.Leaf.SerialNumber.String()
+	}
+	first := issue(now)
+	if again := issue(now.Add(time.Hour)); again != first {
+		t.Error("a second start made a new certificate")
+	}
+	if late := issue(now.Add(380 * 24 * time.Hour)); late == first {
+		t.Error("near its end: want a new certificate")
+	}
+}
