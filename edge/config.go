@@ -10,14 +10,17 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/starling-chat/starling/relay"
 )
 
 // A Config makes an edge. Zero values take the defaults named.
 type Config struct {
-	Name    string // of the edge, in logs and REST calls; default "edge" and a random end
-	Region  string // default "local"
-	LeafURL string // of the leaf, the edge's only upstream
-	Secret  string // of the mesh
+	Name    string         // of the edge, in logs and REST calls; default "edge" and a random end
+	Region  string         // default "local"
+	LeafURL string         // of the leaf, the edge's only upstream
+	MeshTLS relay.TLSFiles // by which leaf and edge know each other
+	Secret  string         // does so in plain text
 
 	HTTPAddr  string // plain text, loopback only; "" = none
 	TLSAddr   string // TLS 1.3; "" = none

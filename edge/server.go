@@ -74,7 +74,8 @@ func (s *Server) Close() { s.sockets.Close() }
 // Run serves until ctx ends, then drains; nil means the drain completed.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.sockets.Close()
-	bus, err := relay.Connect(ctx, relay.Config{URL: s.cfg.LeafURL, Edge: true, Secret: s.cfg.Secret, Name: s.cfg.Name, Region: s.cfg.Region, Log: s.cfg.Log})
+	bus, err := relay.Connect(ctx, relay.Config{URL: s.cfg.LeafURL, Edge: true, TLS: s.cfg.MeshTLS, Secret: s.cfg.Secret, Name: s.cfg.Name,
+		Region: s.cfg.Region, Log: s.cfg.Log})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil

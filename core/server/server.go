@@ -31,9 +31,6 @@ import (
 // historyPatience is how long a core that starts waits for the history, before it serves without.
 const historyPatience = 5 * time.Second
 
-// logStreams is how many streams the embedded log has; production has 16.
-const logStreams = 1
-
 // DirectoryFile is the name of SQLite's file in a core's folder.
 const DirectoryFile = "directory.db"
 
@@ -41,16 +38,18 @@ const DirectoryFile = "directory.db"
 type Config struct {
 	Name       string
 	Region     string
-	DataDir    string     // keys/ is made in it, and directory.db and history/ unless these are elsewhere
-	Postgres   string     // URL of the directory; "" = SQLite in DataDir
-	CQL        cql.Config // cluster of the history; without Hosts it is Pebble in DataDir
-	Redis      string     // URL of what is of the moment; "" = in process
-	HubURL     string
-	Secret     string        // of the mesh, to connect to the hub
-	RateLimits bool          // false: headers only
-	AccessLife time.Duration // of a person's JWT; 0 = 15 min
-	Hasher     []string      // program that computes password hashes, see auth.HasherConfig; empty = here
-	Presence   time.Duration // how long an edge that says nothing is believed; 0 = core.PresenceTTL, which is also the most
+	DataDir    string         // keys/ is made in it, and directory.db and history/ unless these are elsewhere
+	Postgres   string         // URL of the directory; "" = SQLite in DataDir
+	CQL        cql.Config     // cluster of the history; without Hosts it is Pebble in DataDir
+	Redis      string         // URL of what is of the moment; "" = in process
+	HubURL     string         // of all hubs of the region, separated by commas
+	MeshTLS    relay.TLSFiles // by which hubs know the core
+	Secret     string         // does so in plain text
+	LogStreams int            // how many streams the log has, fixed when it is made; 0 = 1
+	RateLimits bool           // false: headers only
+	AccessLife time.Duration  // of a person's JWT; 0 = 15 min
+	Hasher     []string       // program that computes password hashes, see auth.HasherConfig; empty = here
+	Presence   time.Duration  // how long an edge that says nothing is believed; 0 = core.PresenceTTL, which is also the most
 	Log        *slog.Logger
 }
 
@@ -121,7 +120,8 @@ func (s *Server) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
-	bus, err := relay.Connect(ctx, relay.Config{URL: s.cfg.HubURL, Secret: s.cfg.Secret, Name: s.cfg.Name, Region: s.cfg.Region, Log: s.log})
+	bus, err := relay.Connect(ctx, relay.Config{URL: s.cfg.HubURL, TLS: s.cfg.MeshTLS, Secret: s.cfg.Secret, Name: s.cfg.Name, Region: s.cfg.Region,
+		Log: s.log})
 	if err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
@@ -141,7 +141,7 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("core: %w", err)
 	}
 	defer s.close("volatile", now.close)
-	eventLog, err := relay.OpenLog(ctx, bus, logStreams)
+	eventLog, err := relay.OpenLog(ctx, bus, max(s.cfg.LogStreams, 1))
 	if err != nil {
 		return fmt.Errorf("core: log: %w", err)
 	}
