@@ -137,6 +137,9 @@ func (r *Run) Finish(ctx context.Context) (*Figures, error) {
 	}
 	r.stop()
 	r.hearing.Wait()
+	if _, err := r.Caught(ctx); err != nil { // messages of the last moment: delivery goes before history
+		r.tell(err.Error())
+	}
 	past, err := r.history(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("check: history: %w", err)

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -20,11 +21,8 @@ var (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if lab != nil {
-		if code != 0 {
-			lab.Log("end of the mesh's log:\n%s", lab.Mesh.LogTail(60))
-		}
 		if err := lab.Close(); err != nil {
-			lab.Log("%v", err)
+			fmt.Println(err)
 			code = max(code, 1)
 		}
 	}
@@ -61,6 +59,9 @@ func tells(t *testing.T, story func(context.Context, *Lab) (*Figures, error)) *F
 	f, err := story(ctx, l)
 	if f != nil {
 		t.Logf("\n%v", f)
+		if file := os.Getenv("STARLING_MESH_LOG"); file != "" {
+			os.WriteFile(file, []byte(l.Mesh.LogTail(1<<20)), 0o644)
+		}
 	}
 	if err != nil {
 		t.Log("end of the mesh's log:\n" + l.Mesh.LogTail(40))
@@ -75,9 +76,35 @@ func tells(t *testing.T, story func(context.Context, *Lab) (*Figures, error)) *F
 const rate = 200
 
 func TestCassandraStopped(t *testing.T) {
-	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.CassandraStopped(ctx, rate, 30*time.Second) })
+	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) {
+		return l.CassandraStopped(ctx, rate, 30*time.Second)
+	})
 }
 
 func TestCoreKilledWithoutCassandra(t *testing.T) {
-	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.CoreKilledWithoutCassandra(ctx, rate, 15*time.Second) })
+	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) {
+		return l.CoreKilledWithoutCassandra(ctx, rate, 15*time.Second)
+	})
+}
+
+func TestRedisKilled(t *testing.T) {
+	f := tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.RedisKilled(ctx, rate, 4*time.Second) })
+	for _, p := range f.Phases {
+		if len(p.Refusals) > 0 {
+			t.Errorf("%s: sends were refused: %v", p.Name, p.Refusals)
+		}
+	}
+}
+
+func TestPostgresKilled(t *testing.T) {
+	f := tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.PostgresKilled(ctx, rate) })
+	for _, p := range f.Phases {
+		if len(p.Refusals) > 0 {
+			t.Errorf("%s: sends were refused: %v", p.Name, p.Refusals)
+		}
+	}
+}
+
+func TestEverythingKilled(t *testing.T) {
+	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.EverythingKilled(ctx, rate) })
 }

@@ -50,7 +50,8 @@ func (l *Lab) open(ctx context.Context, bin string) (err error) {
 		}
 	}
 	l.Mesh, err = mesh.New(mesh.Options{Bin: bin, Processes: true,
-		Args: []string{"--restart", "--log", "info", "--postgres", l.Postgres.Address, "--cql", l.Cassandra.Address}})
+		Args: []string{"--restart", "--log", "info", "--postgres", l.Postgres.Address, "--cql", l.Cassandra.Address,
+			"--redis", l.Redis.Address}})
 	if err != nil {
 		return err
 	}
@@ -107,15 +108,17 @@ func (l *Lab) story(ctx context.Context, rate float64, calm time.Duration, fault
 		return nil, err
 	}
 	defer run.Close()
-	err = wait(ctx, calm)
+	if _, err = run.Caught(ctx); err == nil { // from a mesh that is whole, not one that still starts
+		err = wait(ctx, calm)
+	}
 	if err == nil {
 		run.Phase("fault")
 		err = fault(run)
 	}
-	run.Phase("back")
 	if err = errors.Join(err, repair()); err != nil { // whatever happened: the next story needs the server
 		return nil, err
 	}
+	run.Phase("back")
 	f := &Figures{}
 	if f.Caught, err = run.Caught(ctx); err == nil {
 		run.Phase("healed")
