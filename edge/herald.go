@@ -19,11 +19,12 @@ const (
 	maxPresences = 1000 // users of whom one question asks
 	maxHeard     = 4096 // of whom updates are kept while one is under way
 
-	askSoon  = 10 * time.Second // after the first answer: what was published while the subscription was new may be lost
-	askRetry = 5 * time.Second  // after no answer
-	askLate  = 10 * time.Minute // otherwise: presence is not logged, so nothing else finds what was lost
-	lostBeat = 3 * time.Second  // without the hub's beat the link was cut, and updates with it
-	askAll   = 20 * time.Second // over which guilds ask after that
+	// When to ask for everybody again, in parts or multiples of PresenceRefresh.
+	askRetry = 5  // part of it: after no answer
+	askSoon  = 2  // part of it, after the first answer: what was published while the subscription was new may be lost
+	askLate  = 24 // times it: presence is not logged, so nothing else finds what was lost
+
+	lostBeat = 3 * time.Second // without the hub's beat the link was cut, and updates with it; then guilds ask within one PresenceRefresh
 )
 
 // A herald knows how members of guilds look, as far as sessions were told of them, and tells what changes. Cores publish changes beside the
@@ -181,12 +182,13 @@ func (h *herald) end(g *guild, everybody bool, err error) {
 	if !everybody && err == nil {
 		return
 	}
-	pause := askLate
+	refresh := h.loop.cfg.PresenceRefresh
+	pause := askLate * refresh
 	switch {
 	case err != nil:
-		pause = askRetry
+		pause = refresh / askRetry
 	case r.next.IsZero():
-		pause = askSoon
+		pause = refresh / askSoon
 	}
 	r.next = h.loop.now().Add(pause/2 + rand.N(pause)) // not all guilds at once
 }

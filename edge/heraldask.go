@@ -69,7 +69,7 @@ func (h *herald) tick(now time.Time) {
 			continue
 		}
 		if back {
-			r.next = now.Add(rand.N(askAll))
+			r.next = now.Add(rand.N(l.cfg.PresenceRefresh))
 		}
 		if !cut && r.asking == 0 && now.After(r.next) {
 			h.ask(g, g.tracked(), true)

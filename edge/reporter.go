@@ -111,6 +111,21 @@ func (r *reporter) forget(user proto.ID) {
 
 // flush does what has become due, and sends the next batch unless one is under way.
 func (r *reporter) flush() {
+	r.turnOver()
+	if r.busy {
+		return
+	}
+	call, batch := r.batch()
+	if len(batch) == 0 {
+		return
+	}
+	r.busy = true
+	l := r.loop
+	l.task(func(ctx context.Context) { l.post(reported{batch, l.cores.report(ctx, call)}) })
+}
+
+// turnOver parts with sessions whose time to come back is over, and lists whose turn it is to be told again.
+func (r *reporter) turnOver() {
 	now := r.loop.now()
 	for len(r.leaving) > 0 && now.Sub(r.leaving[0].since) >= r.loop.cfg.PresenceDelay {
 		s, since := r.leaving[0].session, r.leaving[0].since
@@ -125,9 +140,6 @@ func (r *reporter) flush() {
 		r.leaving = nil
 	}
 	r.refresh(now)
-	if !r.busy {
-		r.send(now)
-	}
 }
 
 // refresh puts those on the list whose turn has come.
@@ -159,10 +171,9 @@ type sent struct {
 	version int
 }
 
-// send tells the cores of up to maxReports users, those that have changed first.
-func (r *reporter) send(now time.Time) {
-	call := &pb.PresenceCall{Edge: r.loop.cfg.Name}
-	var batch []sent
+// batch is the next call, of up to maxReports users, those that have changed first.
+func (r *reporter) batch() (call *pb.PresenceCall, batch []sent) {
+	call = &pb.PresenceCall{Edge: r.loop.cfg.Name}
 	take := func(list []proto.ID) []proto.ID {
 		for len(list) > 0 && len(batch) < maxReports {
 			user := list[0]
@@ -182,12 +193,7 @@ func (r *reporter) send(now time.Time) {
 	if len(batch) < maxReports {
 		r.due = take(r.due)
 	}
-	if len(batch) == 0 {
-		return
-	}
-	r.busy = true
-	l := r.loop
-	l.task(func(ctx context.Context) { l.post(reported{batch, l.cores.report(ctx, call)}) })
+	return call, batch
 }
 
 func (u *subject) report(user proto.ID) *pb.PresenceReport {
@@ -225,7 +231,7 @@ func (m reported) apply(l *loop) {
 	r.busy = false
 	if m.err != nil {
 		presenceReports.WithLabelValues("failed").Add(float64(len(m.batch)))
-		r.away(m.err)
+		r.away()
 		return
 	}
 	presenceReports.WithLabelValues("ok").Add(float64(len(m.batch)))
@@ -242,8 +248,7 @@ func (m reported) apply(l *loop) {
 }
 
 // away lets others do while the cores take nothing: the changes that wait would only fail likewise.
-func (r *reporter) away(err error) {
-	r.loop.log.Debug("presence not reported", "err", err)
+func (r *reporter) away() {
 	for _, user := range r.urgent {
 		if u := r.users[user]; u != nil {
 			u.urgent = false

@@ -72,6 +72,13 @@ func (c *Core) Reported(u *User, edge string) *pb.PresenceReport {
 	return c.presence.reports[u.ID][edge]
 }
 
+// AddMember makes a person who is in a guild.
+func (c *Core) AddMember(g *proto.Guild, name string, bucket int) *User {
+	u := c.AddPerson(name, bucket)
+	c.Join(g, u)
+	return u
+}
+
 func (c *Core) takeReports(_ context.Context, body []byte) []byte {
 	var call pb.PresenceCall
 	ans := &pb.PresenceAnswer{}
