@@ -1,7 +1,6 @@
 package server
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -17,20 +16,12 @@ import (
 // Alice makes a guild and writes, on Postgres and Cassandra; the core is stopped and another one, with a folder of its own but for the
 // keys, goes on from what these servers hold.
 func TestRealServers(t *testing.T) {
-	postgres, cassandra := servers.Address(t, "postgres"), servers.Address(t, "cassandra")
 	name := fmt.Sprintf("test_server_%d", time.Now().UnixNano())
-	db, err := sql.Open("pgx", postgres)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec(`CREATE SCHEMA ` + name); err != nil {
-		t.Fatal(err)
-	}
-	defer db.Exec(`DROP SCHEMA ` + name + ` CASCADE`)
+	postgres, cassandra := schemaOf(t, name), servers.Address(t, "cassandra")
+	t.Cleanup(func() { dropKeyspace(t, cassandra, name) })
 	m := relaytest.Start(t, 1)
 	edge := m.EdgeBus(t, 0)
-	cfg := Config{DataDir: t.TempDir(), Postgres: postgres + "&search_path=" + name,
+	cfg := Config{DataDir: t.TempDir(), Postgres: postgres.String(),
 		CQL: cql.Config{Hosts: []string{cassandra}, Keyspace: name, Replication: 1}}
 	_, stop := startWith(t, m, cfg)
 
