@@ -6,8 +6,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// maxStreams bounds the streams of a log, since rights to read them name each.
-const maxStreams = 64
+// MaxStreams bounds the streams of a log, since rights to read them name each.
+const MaxStreams = 64
 
 // edgeInbox begins the subjects on which edges take answers: <edgeInbox>.<edge>. Answers to cores have others, which no leaf may hear.
 const edgeInbox = "_EDGE"
@@ -49,7 +49,7 @@ func told(region string) []string {
 // reads is what a Reader asks of the log.
 func reads(region string) []string {
 	var subjects []string
-	for k := range maxStreams {
+	for k := range MaxStreams {
 		for _, call := range []string{".DIRECT.GET.", ".STREAM.INFO.", ".STREAM.MSG.GET."} {
 			subjects = append(subjects, apiPrefix(region)+call+streamName(region, k))
 		}

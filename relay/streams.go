@@ -41,8 +41,8 @@ var errRaced = errors.New("somebody else makes the log too")
 // OpenLog makes the region's streams or checks those that are there. Their number is fixed when they are made. While the hubs have no
 // majority it keeps trying until ctx ends. Any number of cores may open the log at once, also for the first time.
 func OpenLog(ctx context.Context, bus *Bus, streams int) (*Log, error) {
-	if streams < 1 || streams > maxStreams {
-		return nil, fmt.Errorf("log: %d streams: want 1 to %d", streams, maxStreams)
+	if streams < 1 || streams > MaxStreams {
+		return nil, fmt.Errorf("log: %d streams: want 1 to %d", streams, MaxStreams)
 	}
 	js, err := jetstream.NewWithAPIPrefix(bus.nc, apiPrefix(bus.region))
 	if err != nil {
@@ -226,7 +226,7 @@ func inspectStream(ctx context.Context, js jetstream.JetStream, name string) (st
 	if err != nil {
 		return streamMeta{}, fmt.Errorf("stream %s: number of streams: %w", name, err)
 	}
-	if inc == 0 || streams < 1 || streams > maxStreams {
+	if inc == 0 || streams < 1 || streams > MaxStreams {
 		return streamMeta{}, fmt.Errorf("stream %s: metadata out of range", name)
 	}
 	return streamMeta{inc, streams, meta[metaWhole] != ""}, nil

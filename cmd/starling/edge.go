@@ -22,19 +22,20 @@ func edgeCommand(a *app) *cobra.Command {
 		config.Key{Name: "tls-key", Default: "", Kind: "FILE", Usage: "PEM key of the certificate"},
 		config.Key{Name: "public-url", Default: "", Kind: "URL", Usage: "http(s)://host:port that clients are told; empty for the edge's own address"},
 		config.Key{Name: "drain-window", Default: "10s", Kind: "DURATION", Usage: "time over which clients are sent elsewhere before the edge stops"},
-		keyPresenceTTL, keySecret, keyAdmin, keyLog)
+		keyPresenceTTL, keyMeshCert, keyMeshKey, keyMeshCA, keySecret, keyAdmin, keyLog)
 	return a.command(&cobra.Command{
 		Short: "Hold the connections of clients",
 		Long: `An edge serves the gateway (WebSocket) and forwards REST. It keeps no data, knows no database and opens no connection but to its
 leaf; any edge may vanish at any moment. On SIGTERM its /readyz fails, clients are sent elsewhere, and it stops.`,
-		Example: `  starling edge --secret-file secret --leaf nats://127.0.0.1:4223 --tls 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem \
-    --public-url https://chat.example.org:443 --admin 127.0.0.1:9090`,
+		Example: `  starling edge --leaf nats://127.0.0.1:4223 --mesh-cert edge-1.pem --mesh-key edge-1-key.pem --mesh-ca mesh-ca.pem --tls 0.0.0.0:443 --tls-cert chain.pem \
+    --tls-key key.pem --public-url https://chat.example.org:443 --admin 127.0.0.1:9090`,
 	}, keys, func(ctx context.Context, v *config.Values) error {
 		level, admin := logLevel(v), v.Loopback("admin", whyAdmin)
 		v.Need("leaf")
 		cfg := edge.Config{Name: v.Need("name"), Region: v.Need("region"), LeafURL: v.URL("leaf", "nats"), HTTPAddr: v.Loopback("http", whyPlain),
 			TLSAddr: v.Addr("tls"), PublicURL: v.URL("public-url", "http", "https"),
-			DrainWindow: max(v.Duration("drain-window", 0, 10*time.Minute), time.Nanosecond), Secret: secret(v)}
+			DrainWindow: max(v.Duration("drain-window", 0, 10*time.Minute), time.Nanosecond)}
+		cfg.MeshTLS, cfg.Secret = trust(v, "leaf")
 		cfg.PresenceRefresh = role.PresenceRefresh(v.Duration("presence-ttl", time.Second, time.Minute))
 		if v.String("http") == "" && v.String("tls") == "" {
 			v.Wrong("http", "is empty, and so is tls: an edge needs one of them")

@@ -63,8 +63,7 @@ func (a *app) command(c *cobra.Command, keys *config.Keys, serve func(ctx contex
 
 // Keys that several roles have.
 var (
-	keyRegion = config.Key{Name: "region", Default: "local", Kind: "NAME", Usage: "region, the JetStream domain of its hub"}
-	keySecret = config.Key{Name: "secret-file", Default: "", Kind: "FILE", Usage: "file with the secret that all roles of the mesh share"}
+	keyRegion = config.Key{Name: "region", Default: "local", Kind: "NAME", Usage: "region, the JetStream domain of its hubs"}
 	keyAdmin  = config.Key{Name: "admin", Default: "", Kind: "ADDR",
 		Usage: "loopback address of /healthz /readyz /metrics /debug/pprof /debug/check /admin/v1; empty for none"}
 	keyLog = config.Key{Name: "log", Default: "info", Kind: "LEVEL", Usage: "least level logged: debug, info, warn or error"}
