@@ -80,7 +80,8 @@ type Directs interface {
 	Relationships(ctx context.Context, user proto.ID) ([]proto.Relationship, error)
 	// Blocked tells whether either of two users has blocked the other.
 	Blocked(ctx context.Context, a, b proto.ID) (bool, error)
-	// ShareGuild tells whether there is a guild that both are in, by the users' own buckets.
+	// ShareGuild tells whether there is a guild that both are members of. The bucket of one of them has to know of the guild: who joins
+	// may be told of at once, where the other has been there for a moment.
 	ShareGuild(ctx context.Context, a, b proto.ID) (bool, error)
 }
 

@@ -149,10 +149,12 @@ func (s *Store) Blocked(ctx context.Context, a, b proto.ID) (bool, error) {
 		int64(a), int64(b), proto.RelationshipBlocked)
 }
 
-// ShareGuild implements core.Directs.
+// ShareGuild implements core.Directs. What is looked through are the guilds that either's own bucket knows of.
 func (s *Store) ShareGuild(ctx context.Context, a, b proto.ID) (bool, error) {
-	return s.exists(ctx, `SELECT 1 FROM user_guilds x JOIN user_guilds y ON y.guild_id = x.guild_id
-		WHERE x.user_id = $1 AND y.user_id = $2 AND x.joined = TRUE AND y.joined = TRUE LIMIT 1`, int64(a), int64(b))
+	return s.exists(ctx, `SELECT 1 FROM user_guilds g
+		JOIN members x ON x.guild_id = g.guild_id AND x.user_id = $1
+		JOIN members y ON y.guild_id = g.guild_id AND y.user_id = $2
+		WHERE g.user_id IN ($3, $4) AND g.joined = TRUE LIMIT 1`, int64(a), int64(b), int64(a), int64(b))
 }
 
 // exists tells whether a query has a row.

@@ -106,7 +106,13 @@ func testProfile(t *testing.T, w *town) {
 		}
 	}
 	shares(false)
+	w.apply(t, w.guilds, w.join(w.bob))
+	shares(true) // though Alice's bucket knows nothing of the guild
+	w.apply(t, w.guilds, w.leave(w.bob))
+	shares(false) // though Bob's does
 	w.apply(t, w.homes, to(w.alice.ID, of(w.guild.ID, event(proto.EventInternalGuildJoined, core.GuildLink{Counter: 1}))))
+	shares(false)
+	w.apply(t, w.guilds, w.join(w.bob))
 	shares(true)
 	next := w.bob
 	next.GlobalName = ptr("Bobby")
