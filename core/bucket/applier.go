@@ -22,6 +22,7 @@ const (
 type applier struct {
 	// Fixed at construction.
 	store   string
+	outage  *outage
 	log     *slog.Logger
 	apply   func(context.Context, []core.Applied) error
 	spawn   func(func()) bool
@@ -44,9 +45,9 @@ type timed struct {
 }
 
 // newApplier makes one for a store that is at from.
-func newApplier(ctx context.Context, store string, log *slog.Logger, from core.Checkpoint, apply func(context.Context, []core.Applied) error,
+func newApplier(ctx context.Context, o *outage, log *slog.Logger, from core.Checkpoint, apply func(context.Context, []core.Applied) error,
 	spawn func(func()) bool, changed func()) *applier {
-	a := &applier{store: store, log: log, apply: apply, spawn: spawn, changed: changed, reached: from}
+	a := &applier{store: o.store, outage: o, log: log, apply: apply, spawn: spawn, changed: changed, reached: from}
 	a.ctx, a.stop = context.WithCancel(ctx)
 	return a
 }
@@ -127,17 +128,15 @@ func (a *applier) try(batch []core.Applied) bool {
 		err := a.apply(ctx, batch)
 		cancel()
 		if err == nil {
-			if tries > 1 {
-				a.log.Info("store applies again", "store", a.store, "tries", tries)
-			}
 			return true
 		}
 		if a.ctx.Err() != nil {
 			return false
 		}
 		applyErrors.WithLabelValues(a.store).Inc()
-		if tries == 1 || tries%20 == 0 {
-			a.log.Error("store does not apply, will repeat", "store", a.store, "sequence", batch[0].Sequence, "err", err)
+		a.outage.failed(a.log, tries == 1, batch[0].Sequence, err)
+		if tries == 1 {
+			defer a.outage.over(a.log)
 		}
 		if !sleep(a.ctx, wait) {
 			return false

@@ -47,6 +47,8 @@ type Owner struct {
 	ready   chan struct{}
 	// Of what buckets read while they execute.
 	dirGate, histGate gate
+	// Of what is applied.
+	dirOutage, histOutage outage
 
 	// Set by Run before any bucket starts.
 	ctx   context.Context
@@ -69,6 +71,7 @@ func New(cfg Config) *Owner {
 	rand.Read(salt[:]) // never fails
 	o := &Owner{cfg: cfg, log: cfg.Logger, label: cfg.Name + "/" + hex.EncodeToString(salt[:]), ready: make(chan struct{}),
 		slots: semaphore.NewWeighted(takeOvers), rivals: newRivals()}
+	o.dirOutage.store, o.histOutage.store = "directory", "history"
 	o.clock.now = cfg.Now
 	for n := range o.buckets {
 		o.buckets[n] = newBucket(o, n)

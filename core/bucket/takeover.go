@@ -38,8 +38,8 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	b.state = newState(gatedDirectory{b.o.cfg.Directory, &b.o.dirGate}, gatedHistory{b.o.cfg.History, &b.o.histGate})
 	b.recent = newRecent()
 	b.overlay = newOverlay()
-	b.dir = newApplier(ctx, "directory", b.log, dirAt, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
-	b.hist = newApplier(ctx, "history", b.log, histAt, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
+	b.dir = newApplier(ctx, &b.o.dirOutage, b.log, dirAt, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
+	b.hist = newApplier(ctx, &b.o.histOutage, b.log, histAt, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
 	b.dirAt, b.histAt = dirAt, histAt
 	b.stores.Store(&stores{b.dir, b.hist})
 
