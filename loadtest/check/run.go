@@ -122,6 +122,9 @@ func (r *Run) Owner() *client.REST { return r.town.owner }
 func (r *Run) Guilds() []proto.ID   { return r.town.guilds }
 func (r *Run) Channels() []proto.ID { return r.town.channels }
 
+// Newest is the highest id of each channel that was acknowledged so far.
+func (r *Run) Newest() map[proto.ID]proto.ID { return r.load.newest() }
+
 // Writer is a client of one of the accounts that write.
 func (r *Run) Writer(i int) *client.REST { return r.town.writers[i] }
 

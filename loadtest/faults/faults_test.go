@@ -106,5 +106,5 @@ func TestPostgresKilled(t *testing.T) {
 }
 
 func TestEverythingKilled(t *testing.T) {
-	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.EverythingKilled(ctx, rate) })
+	tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.EverythingKilled(ctx, rate/4) })
 }
