@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/json"
+	"net/http"
 
 	"github.com/starling-chat/starling/proto"
 )
@@ -190,3 +191,6 @@ type SnapshotGuild struct {
 	Members        []proto.ID `json:"members,omitempty"`
 	AllMembersUpTo int        `json:"all_members_up_to,omitempty"`
 }
+
+// StatusMoved is the status of a Result that says that another owner has the bucket: ask again at once. Clients never see it.
+const StatusMoved = http.StatusMisdirectedRequest

@@ -17,6 +17,8 @@ import (
 //	rpc.<region>.<name>      calls of edges to any core: identify, guild
 //	dig.<region>             digests of owners
 //	beat.<region>            the hub's heartbeat
+//	core.<region>            heartbeats of cores
+//	own.<region>.<core>      what cores ask each other about buckets that change hands
 
 // LogSubject is where the owner of a bucket appends entries.
 func LogSubject(region string, bucket int) string { return bucketSubject("ev", region, bucket) }
@@ -41,6 +43,12 @@ func DigestSubject(region string) string { return "dig." + region }
 
 // BeatSubject carries the hub's heartbeat.
 func BeatSubject(region string) string { return "beat." + region }
+
+// CoreBeatSubject carries the heartbeats of cores.
+func CoreBeatSubject(region string) string { return "core." + region }
+
+// MoveSubject is where a core is asked to take a bucket.
+func MoveSubject(region, core string) string { return "own." + region + "." + core }
 
 func bucketSubject(kind, region string, bucket int) string {
 	return kind + "." + region + "." + strconv.Itoa(bucket)

@@ -26,7 +26,8 @@ const (
 	phaseIdle   int32 = iota // never used: no entry, no checkpoint
 	phaseTaking              // being taken over
 	phaseOwned
-	phaseLost // another owner has it
+	phaseLost    // another owner has taken it, and this one hopes for its return
+	phaseForeign // not this owner's to serve
 )
 
 // errLost ends the service of a bucket that another owner has taken.
@@ -45,6 +46,8 @@ type bucket struct {
 	bytes   int
 	tasks   []func(context.Context) // run between groups
 	running bool
+	lease   *lease // nil: not this owner's
+	gone    bool   // another owner serves it: commands are sent there
 	meter   meter
 	wake    chan struct{} // capacity 1
 
@@ -55,6 +58,7 @@ type bucket struct {
 	stores atomic.Pointer[stores] // while in use
 	taken  chan struct{}          // closed after the first take-over
 	once   sync.Once
+	warmth atomic.Pointer[warmth]
 	outbox outbox
 
 	// The bucket's goroutine.
@@ -80,6 +84,7 @@ type bucket struct {
 func newBucket(o *Owner, n int) *bucket {
 	b := &bucket{n: n, o: o, log: o.log.With("bucket", n), wake: make(chan struct{}, 1), taken: make(chan struct{})}
 	b.outbox.b = b
+	b.phase.Store(phaseForeign)
 	return b
 }
 
@@ -88,6 +93,12 @@ func (b *bucket) enqueue(c *call) {
 	second := b.o.cfg.Now().Unix()
 	b.mu.Lock()
 	b.meter.add(second)
+	if b.gone {
+		b.mu.Unlock()
+		refusedTotal.WithLabelValues("moved").Inc()
+		c.moved()
+		return
+	}
 	if len(b.queue)+int(b.nheld.Load()) >= queueCalls || b.bytes+len(c.raw) > queueBytes {
 		b.mu.Unlock()
 		refusedTotal.WithLabelValues("queue").Inc()
@@ -101,12 +112,17 @@ func (b *bucket) enqueue(c *call) {
 	b.nudge()
 }
 
-// start makes sure that the goroutine runs.
+// start makes sure that the goroutine runs, if the bucket is this owner's.
 func (b *bucket) start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.running {
-		b.running = b.o.spawn(b.run)
+	l := b.lease
+	if b.running || l == nil {
+		return
+	}
+	idle := make(chan struct{})
+	if b.o.spawn(func() { defer close(idle); b.run(l.ctx) }) {
+		b.running, l.idle = true, idle
 	}
 }
 
@@ -150,9 +166,8 @@ func (b *bucket) pop() *call {
 	return c
 }
 
-// run owns the bucket until the owner stops.
-func (b *bucket) run() {
-	ctx := b.o.ctx
+// run owns the bucket until its lease ends.
+func (b *bucket) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := b.takeOver(ctx); err != nil {
 			b.drop()
@@ -165,6 +180,9 @@ func (b *bucket) run() {
 		}
 		b.once.Do(func() { close(b.taken) })
 		err := b.serve(ctx)
+		if ctx.Err() != nil {
+			b.settleStores()
+		}
 		b.drop()
 		if errors.Is(err, errLost) {
 			b.phase.Store(phaseLost)
@@ -174,8 +192,18 @@ func (b *bucket) run() {
 		}
 	}
 	b.drop()
-	for c := b.pop(); c != nil; c = b.pop() {
+	for _, c := range b.again {
 		c.refuse() // the API asks the next owner
+	}
+	b.nheld.Add(-int32(len(b.again)))
+	b.again = nil
+	b.mu.Lock()
+	b.running = false
+	b.mu.Unlock()
+	if b.o.ctx.Err() != nil {
+		for c := b.pop(); c != nil; c = b.pop() {
+			c.refuse()
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	protobuf "google.golang.org/protobuf/proto"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -58,6 +59,9 @@ func (c *call) answer(r *pb.Result) {
 
 // fail answers with an error of the API.
 func (c *call) fail(e *proto.Error) { c.answer(errorResult(e)) }
+
+// moved answers that another owner has the bucket.
+func (c *call) moved() { c.answer(&pb.Result{Status: core.StatusMoved}) }
 
 // refuse answers that another try, with the same command id, may succeed.
 func (c *call) refuse() { c.fail(proto.ErrUnavailable) }

@@ -12,7 +12,7 @@ import (
 // An Info says where one bucket stands, for operators.
 type Info struct {
 	Bucket int    `json:"bucket"`
-	Phase  string `json:"phase"` // idle: never used; taking: being taken over; owned; lost: another owner has it
+	Phase  string `json:"phase"` // idle: never used; taking: being taken over; owned; lost: another owner has taken it; foreign: another core's
 
 	// Of the log, as of the last acknowledged entry; zero unless owned.
 	Epoch    uint64   `json:"epoch"`
@@ -69,7 +69,7 @@ func checkpoints(ctx context.Context, store string, list func(context.Context) (
 
 // info may be called by any goroutine.
 func (b *bucket) info(second int64) Info {
-	i := Info{Bucket: b.n, Phase: [...]string{"idle", "taking", "owned", "lost"}[b.phase.Load()]}
+	i := Info{Bucket: b.n, Phase: [...]string{"idle", "taking", "owned", "lost", "foreign"}[b.phase.Load()]}
 	if at := b.at.Load(); at != nil {
 		i.Epoch, i.Sequence, i.Counter, i.LastID = at.Epoch, at.Sequence, at.Counter, at.LastID
 	}

@@ -51,26 +51,30 @@ func owesEffects(events []*pb.Event) bool {
 func (x *outbox) kick() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.running {
+	x.b.mu.Lock()
+	l := x.b.lease
+	x.b.mu.Unlock()
+	if x.running || l == nil {
 		x.again = true
 		return
 	}
-	x.running = x.b.o.spawn(x.run)
+	x.running = x.b.o.spawn(func() { x.run(l.ctx) })
 }
 
-func (x *outbox) run() {
-	ctx := x.b.o.ctx
+func (x *outbox) run(ctx context.Context) {
 	wait := outboxRetryMin
 	for {
 		more, err := x.page(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return // for good: the next owner goes on
+			x.leave()
+			return // the next owner goes on
 		case err != nil:
 			if wait >= outboxRetryMax {
 				x.b.log.Warn("effect not done, will repeat", "err", err)
 			}
 			if !sleep(ctx, wait) {
+				x.leave()
 				return
 			}
 			wait = min(2*wait, outboxRetryMax)
@@ -81,6 +85,13 @@ func (x *outbox) run() {
 			return
 		}
 	}
+}
+
+// leave ends the goroutine whose lease has ended.
+func (x *outbox) leave() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.running, x.again = false, false
 }
 
 // rest ends the goroutine unless there was a kick since it looked.

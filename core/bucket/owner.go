@@ -22,18 +22,19 @@ const (
 	appendGrace = 2 * time.Second // for the last append when the owner stops
 )
 
-// A Config says what an Owner works on. All but Logger and Now must be set.
+// A Config says what an Owner works on. All but Claims, Logger and Now must be set.
 type Config struct {
 	Name, Region string
 	Log          *relay.Log
 	Bus          *relay.Bus
 	Directory    core.Directory
 	History      core.History
+	Claims       Claims // nil: every bucket is this owner's
 	Logger       *slog.Logger
 	Now          func() time.Time // default time.Now
 }
 
-// An Owner owns all buckets of its region and serves their commands. Each bucket's state belongs to that bucket's goroutine alone.
+// An Owner owns buckets of its region and serves their commands. Each bucket's state belongs to that bucket's goroutine alone.
 type Owner struct {
 	cfg     Config
 	log     *slog.Logger
@@ -51,9 +52,10 @@ type Owner struct {
 	dirOutage, histOutage outage
 
 	// Set by Run before any bucket starts.
-	ctx   context.Context
-	grace context.Context // outlives ctx by appendGrace: an append under way is better ended than abandoned
-	wg    sync.WaitGroup  // goroutines of buckets, appliers and outboxes
+	ctx      context.Context
+	commands *relay.Commands
+	grace    context.Context // outlives ctx by appendGrace: an append under way is better ended than abandoned
+	wg       sync.WaitGroup  // goroutines of buckets, appliers and outboxes
 	// closed tells start that nothing may be added to wg any more.
 	mu     sync.Mutex
 	closed bool
@@ -79,10 +81,10 @@ func New(cfg Config) *Owner {
 	return o
 }
 
-// Ready is closed once every bucket that has a past is taken over.
+// Ready is closed once the buckets that are this owner's are taken over.
 func (o *Owner) Ready() <-chan struct{} { return o.ready }
 
-// Run owns the buckets until ctx ends; it returns when everything it started has stopped.
+// Run owns buckets until ctx ends; it returns when everything it started has stopped.
 func (o *Owner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	o.ctx = ctx
@@ -109,23 +111,17 @@ func (o *Owner) Run(ctx context.Context) error {
 	}
 	defer stopRivals()
 
-	past, err := o.past(ctx)
-	if err != nil {
-		return fmt.Errorf("owner: %w", err)
-	}
-	all := make([]int, proto.Buckets)
-	for n := range all {
-		all[n] = n
-	}
-	stopCommands, err := o.cfg.Bus.ServeCommands(all, o.receive)
-	if err != nil {
-		return fmt.Errorf("owner: commands: %w", err)
-	}
-	defer stopCommands()
+	o.commands = o.cfg.Bus.NewCommands(o.receive)
+	defer o.commands.Stop()
 
 	g, parts := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.cfg.Log.RunDigest(parts, o.label, o.digest) })
-	g.Go(func() error { return o.takeOverAll(parts, past) })
+	g.Go(func() error {
+		if o.cfg.Claims == nil {
+			return o.claimAll(parts)
+		}
+		return o.cfg.Claims.Run(parts, o, sync.OnceFunc(func() { close(o.ready) }))
+	})
 	g.Go(func() error { return o.keepNotes(parts) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("owner: %w", err)
@@ -133,9 +129,8 @@ func (o *Owner) Run(ctx context.Context) error {
 	return nil
 }
 
-// past lists the buckets that have entries in the log or a checkpoint in a store, and marks them: until they are taken over, no digest
-// calls them empty.
-func (o *Owner) past(ctx context.Context) ([]*bucket, error) {
+// past lists the buckets that have entries in the log or a checkpoint in a store.
+func (o *Owner) past(ctx context.Context) (map[int]bool, error) {
 	tails, err := o.tails.read(ctx, o.cfg.Log)
 	if err != nil {
 		return nil, err
@@ -150,30 +145,32 @@ func (o *Owner) past(ctx context.Context) ([]*bucket, error) {
 			return nil, err
 		}
 		for _, cp := range cps {
+			if cp.Bucket < 0 || cp.Bucket >= proto.Buckets {
+				return nil, fmt.Errorf("no bucket %d", cp.Bucket)
+			}
 			known[cp.Bucket] = true
 		}
 	}
-	var past []*bucket
-	for n := range known {
-		if n < 0 || n >= proto.Buckets {
-			return nil, fmt.Errorf("no bucket %d", n)
-		}
-		b := o.buckets[n]
-		b.phase.Store(phaseTaking)
-		past = append(past, b)
-	}
-	return past, nil
+	return known, nil
 }
 
-func (o *Owner) takeOverAll(ctx context.Context, past []*bucket) error {
-	begun := o.cfg.Now()
-	for _, b := range past {
-		b.start()
+// claimAll is for an owner without Claims: every bucket is its own.
+func (o *Owner) claimAll(ctx context.Context) error {
+	past, err := o.past(ctx)
+	if err != nil {
+		return err
 	}
-	for _, b := range past {
-		select {
-		case <-b.taken:
-		case <-ctx.Done():
+	begun := o.cfg.Now()
+	all := make([]int, proto.Buckets)
+	for n := range all {
+		all[n] = n
+		o.Claim(n, past[n])
+	}
+	if err := o.Serve(all...); err != nil {
+		return err
+	}
+	for n := range past {
+		if o.Taken(ctx, n) != nil {
 			return nil
 		}
 	}

@@ -37,13 +37,16 @@ func (b *bucket) takeOver(ctx context.Context) error {
 	}
 	b.state = newState(gatedDirectory{b.o.cfg.Directory, &b.o.dirGate}, gatedHistory{b.o.cfg.History, &b.o.histGate})
 	b.recent = newRecent()
+	since := b.o.cfg.Now().Add(-memory)
+	if w := b.warmth.Swap(nil); w != nil && b.o.cfg.Now().Sub(w.at) < warmLife {
+		b.recent, since = w.recent, w.at.Add(-warmSlack)
+	}
 	b.overlay = newOverlay()
-	b.dir = newApplier(ctx, &b.o.dirOutage, b.log, dirAt, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
-	b.hist = newApplier(ctx, &b.o.histOutage, b.log, histAt, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
+	b.dir = newApplier(b.o.ctx, &b.o.dirOutage, b.log, dirAt, b.o.cfg.Directory.Apply, b.o.spawn, b.nudge)
+	b.hist = newApplier(b.o.ctx, &b.o.histOutage, b.log, histAt, b.o.cfg.History.Apply, b.o.spawn, b.nudge)
 	b.dirAt, b.histAt = dirAt, histAt
 	b.stores.Store(&stores{b.dir, b.hist})
 
-	since := b.o.cfg.Now().Add(-memory)
 	floor := max(dirAt.LastID, histAt.LastID)
 	replayed := 0
 	replay := func(seq uint64, e *pb.Entry) error {

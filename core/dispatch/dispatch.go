@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	gproto "google.golang.org/protobuf/proto"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
@@ -31,7 +32,7 @@ const (
 )
 
 var retries = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_dispatch_retries_total",
-	Help: "Commands sent again, by reason: nobody, timeout, unavailable, other."}, []string{"reason"})
+	Help: "Commands sent again, by reason: nobody, timeout, unavailable, moved, other."}, []string{"reason"})
 
 // A Bus is what a Dispatcher needs of relay.Bus.
 type Bus interface {
@@ -78,7 +79,7 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 
 	subject := relay.CommandSubject(d.bus.Region(), int(cmd.Bucket))
 	wait := backoffMin
-	for {
+	for moves := 0; ; {
 		res, err := d.try(ctx, subject, body)
 		if err == nil {
 			if res.Status >= 400 {
@@ -87,6 +88,10 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 			return res, nil
 		}
 		retries.WithLabelValues(reasonOf(err)).Inc()
+		if errors.Is(err, errMoved) && moves < 3 { // the new owner serves already
+			moves++
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			if now, last := time.Now().Unix(), d.warned.Load(); now != last && d.warned.CompareAndSwap(last, now) {
@@ -99,7 +104,10 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 	}
 }
 
-var errBusyOwner = errors.New("the owner cannot execute it now")
+var (
+	errBusyOwner = errors.New("the owner cannot execute it now")
+	errMoved     = errors.New("another owner has the bucket")
+)
 
 // try sends once. Its errors are all worth another try.
 func (d *Dispatcher) try(ctx context.Context, subject string, body []byte) (*pb.Result, error) {
@@ -116,6 +124,8 @@ func (d *Dispatcher) try(ctx context.Context, subject string, body []byte) (*pb.
 	switch {
 	case res.Status == http.StatusServiceUnavailable:
 		return nil, errBusyOwner
+	case res.Status == core.StatusMoved:
+		return nil, errMoved
 	case res.Status < 200 || res.Status > 599:
 		return nil, fmt.Errorf("result: status %d", res.Status)
 	}
@@ -139,6 +149,8 @@ func reasonOf(err error) string {
 		return "timeout"
 	case errors.Is(err, errBusyOwner):
 		return "unavailable"
+	case errors.Is(err, errMoved):
+		return "moved"
 	}
 	return "other"
 }

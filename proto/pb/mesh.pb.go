@@ -1837,6 +1837,257 @@ func (x *Position) GetCounter() uint64 {
 	return 0
 }
 
+// A CoreBeat tells the cores of a region twice a second that this one lives.
+type CoreBeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Core          string                 `protobuf:"bytes,1,opt,name=core,proto3" json:"core,omitempty"`
+	Boot          uint64                 `protobuf:"fixed64,2,opt,name=boot,proto3" json:"boot,omitempty"`      // random, of this start of the core
+	Leaving       bool                   `protobuf:"varint,3,opt,name=leaving,proto3" json:"leaving,omitempty"` // it gives its buckets away
+	Fresh         bool                   `protobuf:"varint,4,opt,name=fresh,proto3" json:"fresh,omitempty"`     // it has just started: others answer at once
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoreBeat) Reset() {
+	*x = CoreBeat{}
+	mi := &file_mesh_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoreBeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoreBeat) ProtoMessage() {}
+
+func (x *CoreBeat) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoreBeat.ProtoReflect.Descriptor instead.
+func (*CoreBeat) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *CoreBeat) GetCore() string {
+	if x != nil {
+		return x.Core
+	}
+	return ""
+}
+
+func (x *CoreBeat) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *CoreBeat) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
+}
+
+func (x *CoreBeat) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+// An Owner is a bucket's record of ownership.
+type Owner struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Core          string                 `protobuf:"bytes,1,opt,name=core,proto3" json:"core,omitempty"`
+	Boot          uint64                 `protobuf:"fixed64,2,opt,name=boot,proto3" json:"boot,omitempty"`
+	Pinned        bool                   `protobuf:"varint,3,opt,name=pinned,proto3" json:"pinned,omitempty"` // an operator moved it there: it stays while that core lives
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Owner) Reset() {
+	*x = Owner{}
+	mi := &file_mesh_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Owner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Owner) ProtoMessage() {}
+
+func (x *Owner) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Owner.ProtoReflect.Descriptor instead.
+func (*Owner) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Owner) GetCore() string {
+	if x != nil {
+		return x.Core
+	}
+	return ""
+}
+
+func (x *Owner) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *Owner) GetPinned() bool {
+	if x != nil {
+		return x.Pinned
+	}
+	return false
+}
+
+// A MoveCall prepares the core that is to own a bucket next, and then hands it over; answered with MoveAnswer.
+type MoveCall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        uint32                 `protobuf:"varint,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Boot          uint64                 `protobuf:"fixed64,2,opt,name=boot,proto3" json:"boot,omitempty"`        // of the core that is asked
+	Take          bool                   `protobuf:"varint,3,opt,name=take,proto3" json:"take,omitempty"`         // the record names it: serve; else read ahead only
+	Revision      uint64                 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"` // of the record
+	Used          bool                   `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"`         // the bucket has a past
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveCall) Reset() {
+	*x = MoveCall{}
+	mi := &file_mesh_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveCall) ProtoMessage() {}
+
+func (x *MoveCall) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveCall.ProtoReflect.Descriptor instead.
+func (*MoveCall) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *MoveCall) GetBucket() uint32 {
+	if x != nil {
+		return x.Bucket
+	}
+	return 0
+}
+
+func (x *MoveCall) GetBoot() uint64 {
+	if x != nil {
+		return x.Boot
+	}
+	return 0
+}
+
+func (x *MoveCall) GetTake() bool {
+	if x != nil {
+		return x.Take
+	}
+	return false
+}
+
+func (x *MoveCall) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *MoveCall) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
+}
+
+type MoveAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         string                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"` // "" = done
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveAnswer) Reset() {
+	*x = MoveAnswer{}
+	mi := &file_mesh_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveAnswer) ProtoMessage() {}
+
+func (x *MoveAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveAnswer.ProtoReflect.Descriptor instead.
+func (*MoveAnswer) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *MoveAnswer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_mesh_proto protoreflect.FileDescriptor
 
 const file_mesh_proto_rawDesc = "" +
@@ -1996,7 +2247,25 @@ const file_mesh_proto_rawDesc = "" +
 	"\bPosition\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x18\n" +
-	"\acounter\x18\x03 \x01(\x04R\acounterB,Z*github.com/starling-chat/starling/proto/pbb\x06proto3"
+	"\acounter\x18\x03 \x01(\x04R\acounter\"b\n" +
+	"\bCoreBeat\x12\x12\n" +
+	"\x04core\x18\x01 \x01(\tR\x04core\x12\x12\n" +
+	"\x04boot\x18\x02 \x01(\x06R\x04boot\x12\x18\n" +
+	"\aleaving\x18\x03 \x01(\bR\aleaving\x12\x14\n" +
+	"\x05fresh\x18\x04 \x01(\bR\x05fresh\"G\n" +
+	"\x05Owner\x12\x12\n" +
+	"\x04core\x18\x01 \x01(\tR\x04core\x12\x12\n" +
+	"\x04boot\x18\x02 \x01(\x06R\x04boot\x12\x16\n" +
+	"\x06pinned\x18\x03 \x01(\bR\x06pinned\"z\n" +
+	"\bMoveCall\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x12\n" +
+	"\x04boot\x18\x02 \x01(\x06R\x04boot\x12\x12\n" +
+	"\x04take\x18\x03 \x01(\bR\x04take\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04used\x18\x05 \x01(\bR\x04used\"\"\n" +
+	"\n" +
+	"MoveAnswer\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\tR\x05errorB,Z*github.com/starling-chat/starling/proto/pbb\x06proto3"
 
 var (
 	file_mesh_proto_rawDescOnce sync.Once
@@ -2010,7 +2279,7 @@ func file_mesh_proto_rawDescGZIP() []byte {
 	return file_mesh_proto_rawDescData
 }
 
-var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_mesh_proto_goTypes = []any{
 	(*Entry)(nil),           // 0: starling.v1.Entry
 	(*Event)(nil),           // 1: starling.v1.Event
@@ -2037,7 +2306,11 @@ var file_mesh_proto_goTypes = []any{
 	(*RestAnswer)(nil),      // 22: starling.v1.RestAnswer
 	(*Digest)(nil),          // 23: starling.v1.Digest
 	(*Position)(nil),        // 24: starling.v1.Position
-	nil,                     // 25: starling.v1.PresenceReport.DevicesEntry
+	(*CoreBeat)(nil),        // 25: starling.v1.CoreBeat
+	(*Owner)(nil),           // 26: starling.v1.Owner
+	(*MoveCall)(nil),        // 27: starling.v1.MoveCall
+	(*MoveAnswer)(nil),      // 28: starling.v1.MoveAnswer
+	nil,                     // 29: starling.v1.PresenceReport.DevicesEntry
 }
 var file_mesh_proto_depIdxs = []int32{
 	1,  // 0: starling.v1.Entry.events:type_name -> starling.v1.Event
@@ -2047,7 +2320,7 @@ var file_mesh_proto_depIdxs = []int32{
 	13, // 4: starling.v1.DirectCall.wants:type_name -> starling.v1.DirectWant
 	11, // 5: starling.v1.DirectAnswer.directs:type_name -> starling.v1.DirectSnapshot
 	16, // 6: starling.v1.PresenceCall.reports:type_name -> starling.v1.PresenceReport
-	25, // 7: starling.v1.PresenceReport.devices:type_name -> starling.v1.PresenceReport.DevicesEntry
+	29, // 7: starling.v1.PresenceReport.devices:type_name -> starling.v1.PresenceReport.DevicesEntry
 	16, // 8: starling.v1.PresencesAnswer.presences:type_name -> starling.v1.PresenceReport
 	20, // 9: starling.v1.RestCall.headers:type_name -> starling.v1.Header
 	20, // 10: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
@@ -2070,7 +2343,7 @@ func file_mesh_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mesh_proto_rawDesc), len(file_mesh_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
