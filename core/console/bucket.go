@@ -23,6 +23,9 @@ func (c *Console) buckets(ctx context.Context, r *http.Request) (any, error) {
 	}
 	all := r.FormValue("all") == "true"
 	for _, i := range infos {
+		if i.Phase == "foreign" { // its owner tells
+			continue
+		}
 		if i.Phase == "idle" {
 			answer.Idle++
 			if !all {

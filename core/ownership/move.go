@@ -157,7 +157,11 @@ func (c *Claims) take(ctx context.Context, call *pb.MoveCall) error {
 func (c *Claims) Leave(ctx context.Context) error {
 	c.mu.Lock()
 	c.leaving = true
+	alone := len(c.members) == 0
 	c.mu.Unlock()
+	if alone {
+		return nil
+	}
 	c.beat(false)
 	c.nudge()
 	select {

@@ -22,6 +22,7 @@ import (
 	"github.com/starling-chat/starling/core/console"
 	"github.com/starling-chat/starling/core/cql"
 	"github.com/starling-chat/starling/core/dispatch"
+	"github.com/starling-chat/starling/core/ownership"
 	"github.com/starling-chat/starling/core/pebble"
 	"github.com/starling-chat/starling/core/presence"
 	"github.com/starling-chat/starling/core/sqlstore"
@@ -30,6 +31,9 @@ import (
 
 // historyPatience is how long a core that starts waits for the history, before it serves without.
 const historyPatience = 5 * time.Second
+
+// leaveTimeout bounds how long a core that stops gives its buckets to others.
+const leaveTimeout = 15 * time.Second
 
 // DirectoryFile is the name of SQLite's file in a core's folder.
 const DirectoryFile = "directory.db"
@@ -145,7 +149,8 @@ func (s *Server) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("core: log: %w", err)
 	}
-	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Directory: directory,
+	claims := ownership.New(ownership.Config{Name: s.cfg.Name, Region: s.cfg.Region, Bus: bus, Log: s.log})
+	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: directory,
 		History: history, Logger: s.log})
 	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: directory, History: history, Keys: keys,
 		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
@@ -155,7 +160,7 @@ func (s *Server) run(ctx context.Context) error {
 	s.front.Store(front)
 	s.console.Store(console.New(console.Config{Directory: directory, Owner: owner, Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
 	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: now.presences, Guilds: directory, TTL: s.cfg.Presence, Logger: s.log})
-	return s.serve(ctx, owner, front, about)
+	return s.serve(ctx, owner, claims, front, about)
 }
 
 // openHistory waits for a cluster that is not there yet, but not for long: owners can do without.
@@ -168,11 +173,28 @@ func (s *Server) openHistory(ctx context.Context) (core.History, error) {
 	return cql.Open(ctx, cfg)
 }
 
-// serve runs the owner around the API: it is there before the first call and until after the last. Presence needs neither.
-func (s *Server) serve(ctx context.Context, owner *bucket.Owner, front *api.Server, about *presence.Server) error {
+// serve runs the owner around the API: it is there before the first call and until after the last. When ctx ends the buckets are given to
+// other cores first, while everything here still works. Presence needs neither.
+func (s *Server) serve(ctx context.Context, owner *bucket.Owner, claims *ownership.Claims, front *api.Server, about *presence.Server) error {
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
 	owning, stopOwner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopOwner()
-	g, failed := errgroup.WithContext(ctx) // ends with ctx, and when a part fails
+	g, failed := errgroup.WithContext(serving) // ends after ctx, and when a part fails
+	g.Go(func() error {
+		defer stopServing()
+		select {
+		case <-ctx.Done():
+		case <-failed.Done():
+			return nil
+		}
+		leaving, cancel := context.WithTimeout(failed, leaveTimeout)
+		defer cancel()
+		if err := claims.Leave(leaving); err != nil {
+			s.log.Warn("buckets were not all handed over", "err", err)
+		}
+		return nil
+	})
 	g.Go(func() error { return owner.Run(owning) })
 	g.Go(func() error { return about.Run(failed) })
 	g.Go(func() error {

@@ -1,0 +1,200 @@
+package ownership_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/bucket"
+	"github.com/starling-chat/starling/core/dispatch"
+	"github.com/starling-chat/starling/core/ownership"
+	"github.com/starling-chat/starling/core/pebble"
+	"github.com/starling-chat/starling/core/sqlstore"
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+	"github.com/starling-chat/starling/relay"
+	"github.com/starling-chat/starling/relay/relaytest"
+)
+
+// A world is a hub, stores that all cores share, and somebody who sends commands.
+type world struct {
+	t     *testing.T
+	mesh  *relaytest.Mesh
+	dir   *sqlstore.Store
+	hist  *pebble.Store
+	front *dispatch.Dispatcher
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, mesh: relaytest.Start(t, 0)}
+	folder := t.TempDir()
+	var err error
+	if w.dir, err = sqlstore.OpenSQLite(t.Context(), filepath.Join(folder, "directory.db")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.dir.Close() })
+	if w.hist, err = pebble.Open(filepath.Join(folder, "history")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.hist.Close() })
+	w.front = dispatch.New(w.mesh.CoreBus(t), slog.New(slog.DiscardHandler))
+	return w
+}
+
+// A node is one core without its API.
+type node struct {
+	*bucket.Owner
+	claims *ownership.Claims
+	bus    *relay.Bus
+	stop   func()
+}
+
+// start starts a core and waits until it is ready; it stops with the test at the latest.
+func (w *world) start(name string) *node {
+	w.t.Helper()
+	bus := w.mesh.CoreBus(w.t)
+	ctx, cancel := context.WithCancel(context.Background())
+	log, err := relay.OpenLog(w.t.Context(), bus, 1)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n := &node{bus: bus, claims: ownership.New(ownership.Config{Name: name, Region: relaytest.Region, Bus: bus})}
+	n.Owner = bucket.New(bucket.Config{Name: name, Region: relaytest.Region, Log: log, Bus: bus, Directory: w.dir, History: w.hist, Claims: n.claims})
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	n.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("core %s: %v", name, err)
+		}
+	})
+	w.t.Cleanup(n.stop)
+	select {
+	case <-n.Ready():
+	case <-time.After(30 * time.Second):
+		w.t.Fatalf("core %s is not ready", name)
+	}
+	return n
+}
+
+// owned counts the buckets that a core serves.
+func (n *node) owned() (count int) {
+	all, _ := n.Infos(context.Background())
+	for _, i := range all {
+		if i.Phase != "foreign" {
+			count++
+		}
+	}
+	return count
+}
+
+// balanced waits until the cores share all buckets, each with at least a part of its fair share.
+func (w *world) balanced(nodes ...*node) {
+	w.t.Helper()
+	relaytest.Until(w.t, "shared buckets", func() bool {
+		sum := 0
+		for _, n := range nodes {
+			has := n.owned()
+			if has < proto.Buckets/len(nodes)*3/4 {
+				return false
+			}
+			sum += has
+		}
+		return sum == proto.Buckets
+	})
+}
+
+// Writers give birth to people, who are of any bucket, until stopped.
+type writers struct {
+	w       *world
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+	count   atomic.Int64
+	slowest atomic.Int64 // nanoseconds, since the last call of worst
+	mu      sync.Mutex
+	born    map[proto.ID]string
+}
+
+func (w *world) write(at int) *writers {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &writers{w: w, stop: cancel, born: map[proto.ID]string{}}
+	for k := range at {
+		s.wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				s.one(fmt.Sprintf("person-%d-%d", k, i))
+			}
+		})
+	}
+	w.t.Cleanup(func() { cancel(); s.wg.Wait() })
+	return s
+}
+
+func (s *writers) one(name string) {
+	id := make([]byte, 16)
+	rand.Read(id)
+	if err := s.w.dir.Reserve(context.Background(), name, id, "$argon2id$"+name, time.Now()); err != nil {
+		s.w.t.Errorf("%s: reserve: %v", name, err)
+		return
+	}
+	body, err := json.Marshal(core.Account{User: proto.User{Username: name}})
+	if err != nil {
+		s.w.t.Error(err)
+		return
+	}
+	begun := time.Now()
+	res, err := s.w.front.Do(context.Background(), &pb.Command{Id: id, Kind: core.KindUserCreate, Body: body, Bucket: uint32(core.BirthBucket(id))})
+	took := int64(time.Since(begun))
+	for old := s.slowest.Load(); took > old && !s.slowest.CompareAndSwap(old, took); old = s.slowest.Load() {
+	}
+	if err != nil {
+		s.w.t.Errorf("%s: %v", name, err)
+		return
+	}
+	var u proto.SelfUser
+	if err := json.Unmarshal(res.Body, &u); err != nil {
+		s.w.t.Errorf("%s: %v", name, err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was, twice := s.born[u.ID]; twice {
+		s.w.t.Errorf("id %d is of %s and of %s", u.ID, was, name)
+	}
+	s.born[u.ID] = name
+	s.count.Add(1)
+}
+
+// worst is the longest wait of an answer since it was asked last.
+func (s *writers) worst() time.Duration {
+	return time.Duration(s.slowest.Swap(0)).Round(time.Millisecond)
+}
+
+// more waits for some more births.
+func (s *writers) more(n int64) {
+	s.w.t.Helper()
+	until := s.count.Load() + n
+	relaytest.Until(s.w.t, "births", func() bool { return s.count.Load() >= until || s.w.t.Failed() })
+}
+
+// check stops the writers and looks whether everybody who was told to exist does, once.
+func (s *writers) check() {
+	s.w.t.Helper()
+	s.stop()
+	s.wg.Wait()
+	for id, name := range s.born {
+		u, err := s.w.dir.User(context.Background(), id)
+		if err != nil || u.Username != name {
+			s.w.t.Errorf("%s, %d: got %q, %v", name, id, u.Username, err)
+		}
+	}
+	s.w.t.Logf("%d born", len(s.born))
+}
