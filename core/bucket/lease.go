@@ -65,6 +65,9 @@ func (o *Owner) Taken(ctx context.Context, n int) error {
 	}
 }
 
+// Used tells whether a bucket of this owner has a past.
+func (o *Owner) Used(n int) bool { return o.buckets[n].phase.Load() != phaseIdle }
+
 // Warm reads what a take-over of the bucket would have to read first, while another owner still serves it.
 func (o *Owner) Warm(ctx context.Context, n int) error {
 	w := &warmth{recent: newRecent(), at: o.cfg.Now()}

@@ -25,7 +25,7 @@ const (
 	lookEvery   = 100 * time.Millisecond
 	pauseOf     = time.Second // between two looks: this core was stopped, or starved
 	claimAtOnce = 32
-	movesAtOnce = 8
+	movesAtOnce = 16
 	putTimeout  = 3 * time.Second
 	tableName   = "OWNERS"
 )

@@ -54,8 +54,10 @@ func (c *Claims) moveLocked(ctx context.Context, n int, to holder, pinned bool) 
 // move gives a bucket away so that nobody waits for long: the other core reads ahead; then this one ends its service, writes the record, has
 // the other serve, and sends it whoever waits here.
 func (c *Claims) move(ctx context.Context, n int, to holder, revision uint64, pinned bool) error {
-	if err := c.ask(ctx, to, &pb.MoveCall{Bucket: uint32(n)}, warmTimeout); err != nil {
-		return err // still served here
+	if c.owner.Used(n) {
+		if err := c.ask(ctx, to, &pb.MoveCall{Bucket: uint32(n)}, warmTimeout); err != nil {
+			return err // still served here
+		}
 	}
 	used := c.owner.Release(n)
 	rec := &pb.Owner{Core: to.core, Boot: to.boot, Pinned: pinned}

@@ -100,7 +100,7 @@ func (n *node) owned() (count int) {
 // balanced waits until the cores share all buckets, each with at least a part of its fair share.
 func (w *world) balanced(nodes ...*node) {
 	w.t.Helper()
-	relaytest.Until(w.t, "shared buckets", func() bool {
+	until(w.t, "shared buckets", func() bool {
 		sum := 0
 		for _, n := range nodes {
 			has := n.owned()
@@ -181,8 +181,8 @@ func (s *writers) worst() time.Duration {
 // more waits for some more births.
 func (s *writers) more(n int64) {
 	s.w.t.Helper()
-	until := s.count.Load() + n
-	relaytest.Until(s.w.t, "births", func() bool { return s.count.Load() >= until || s.w.t.Failed() })
+	enough := s.count.Load() + n
+	until(s.w.t, "births", func() bool { return s.count.Load() >= enough || s.w.t.Failed() })
 }
 
 // check stops the writers and looks whether everybody who was told to exist does, once.
@@ -197,4 +197,19 @@ func (s *writers) check() {
 		}
 	}
 	s.w.t.Logf("%d born", len(s.born))
+}
+
+// until waits for what takes some hundred moves, on a machine that does other things too.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(90 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain: %s", what)
+		case <-tick.C:
+		}
+	}
 }
