@@ -19,6 +19,9 @@ const (
 	hashLimit = 8 * time.Second  // a hash takes some 30 ms, and more where others go first; beyond, its process is killed
 )
 
+// niceness leaves a tenth of a core to hashes where others want all of it: logins get slow under load, but not stuck, as they would at 19.
+const niceness = 10
+
 // hashWork and hashDone are a line of JSON each, on standard input and output of a process.
 type hashWork struct {
 	Password, Salt []byte

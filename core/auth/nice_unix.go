@@ -7,9 +7,6 @@ import (
 	"syscall"
 )
 
-// niceness leaves a tenth of a core to hashes where others want all of it: logins get slow under load, but not stuck, as they would at 19.
-const niceness = 10
-
 // apart gives a child a process group of its own: it can be made nice as a whole, and a ctrl-C at the terminal is not for it.
 func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 

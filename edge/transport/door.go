@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"os"
@@ -8,12 +9,13 @@ import (
 	"time"
 )
 
-// What a door lets in. Who floods it with silent connections has calmWaiting of them in at once, then acceptBatch each acceptPause: 2,000 a
-// second, at most 2,000 × Handshake at a time, and the rest wait in the kernel. Others come in at any rate: they speak within a round trip.
+// While more than calmWaiting connections say nothing, a door rests after each acceptBatch, so that who floods it does not keep a processor
+// from everybody else. It is still quick: honest people's connections are behind the silent ones in the kernel's queue.
 const (
 	calmWaiting = 512
-	acceptBatch = 8
-	acceptPause = 4 * time.Millisecond
+	acceptBatch = 64
+	acceptPause = time.Millisecond
+	mostWaiting = 16_384 // or a quarter of the files that the process may open
 )
 
 // A door is a listener that hands out connections whose first byte is there. Until then a connection costs its file and a small goroutine:
@@ -21,20 +23,21 @@ const (
 type door struct {
 	net.Listener
 	patience time.Duration // for the first byte
+	most     int           // who wait; beyond, the one that has waited longest is closed: honest people speak within a round trip
 	out      chan net.Conn
 	ended    chan struct{} // closed by Close
 	failed   chan struct{} // closed when accept ends; err says why
 	err      error
 
 	mu      sync.Mutex
-	waiting map[net.Conn]struct{} // nil once closed
-	wg      sync.WaitGroup        // accept and everybody in waiting
+	waiting *list.List     // of net.Conn, longest first; nil once closed
+	wg      sync.WaitGroup // accept and everybody in waiting
 	once    sync.Once
 }
 
-func newDoor(l net.Listener, patience time.Duration) *door {
-	return &door{Listener: l, patience: patience, out: make(chan net.Conn), ended: make(chan struct{}), failed: make(chan struct{}),
-		waiting: map[net.Conn]struct{}{}}
+func newDoor(l net.Listener, patience time.Duration, most int) *door {
+	return &door{Listener: l, patience: patience, most: most, out: make(chan net.Conn), ended: make(chan struct{}),
+		failed: make(chan struct{}), waiting: list.New()}
 }
 
 // Accept is net.Listener's, for one goroutine, whose first call opens the door.
@@ -65,8 +68,8 @@ func (d *door) Close() error {
 	}
 	close(d.ended)
 	err := d.Listener.Close()
-	for c := range d.waiting {
-		c.Close()
+	for e := d.waiting.Front(); e != nil; e = e.Next() {
+		e.Value.(net.Conn).Close()
 	}
 	d.waiting = nil
 	d.mu.Unlock()
@@ -123,17 +126,23 @@ func (d *door) enter(c net.Conn) int {
 		c.Close()
 		return 0
 	}
-	d.waiting[c] = struct{}{}
-	d.wg.Go(func() { d.wait(c) })
-	return len(d.waiting)
+	if d.waiting.Len() >= d.most {
+		refused.WithLabelValues("crowd").Inc()
+		d.waiting.Remove(d.waiting.Front()).(net.Conn).Close() // its goroutine notices
+	}
+	e := d.waiting.PushBack(c)
+	d.wg.Go(func() { d.wait(c, e) })
+	return d.waiting.Len()
 }
 
 // wait hands c out once it has something to read.
-func (d *door) wait(c net.Conn) {
+func (d *door) wait(c net.Conn, e *list.Element) {
 	c.SetReadDeadline(time.Now().Add(d.patience))
 	err := firstByte(c)
 	d.mu.Lock()
-	delete(d.waiting, c)
+	if d.waiting != nil {
+		d.waiting.Remove(e)
+	}
 	d.mu.Unlock()
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -61,13 +61,13 @@ func TestDoor(t *testing.T) {
 	}
 }
 
-// Who waits while the door closes is closed, and nobody can come in afterwards.
+// Who waits while the door closes is closed, as is who has waited longest when one more comes than may wait; nobody comes in afterwards.
 func TestDoorCloses(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDoor(l, time.Minute)
+	d := newDoor(l, time.Minute, 1)
 	got := make(chan error, 2)
 	accept := func() {
 		_, err := d.Accept()
@@ -79,7 +79,7 @@ func TestDoorCloses(t *testing.T) {
 	defer tick.Stop()
 	for until := time.Now().Add(15 * time.Second); ; <-tick.C {
 		d.mu.Lock()
-		n := len(d.waiting)
+		n := d.waiting.Len()
 		d.mu.Unlock()
 		if n == 1 {
 			break

@@ -36,3 +36,12 @@ func firstByte(c net.Conn) error {
 	}
 	return gone
 }
+
+// files is how many the process may open; Go has raised the limit as far as it goes.
+func files() int {
+	var r syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
+		return 4 * mostWaiting
+	}
+	return int(min(r.Cur, 4*mostWaiting))
+}

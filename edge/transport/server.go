@@ -104,7 +104,7 @@ func (s *Server) door(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDoor(l, s.cfg.Handshake), nil
+	return newDoor(l, s.cfg.Handshake, min(mostWaiting, max(files()/4, 64))), nil
 }
 
 // loopbackOnly refuses addresses that others could reach: tokens must not cross a network in plain text.
