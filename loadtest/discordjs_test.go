@@ -21,13 +21,22 @@ import (
 
 const npm = "npm"
 
-// Two unmodified discord.js clients on two edges live a day of chat: discordjs/story.mjs.
+// Two unmodified discord.js clients on two edges live a day of chat: discordjs/day.mjs.
 func TestDiscordJS(t *testing.T) {
 	dir := discordJS(t)
 	w := newTown(t, plain.get(t))
 	ann, _ := w.bot("ann", true)
 	ben, _ := w.bot("ben", true)
 	w.runJS(dir, "day", ann, ben)
+}
+
+// Unmodified discord.js clients on two edges, without a warning, use all of the surface, and their caches hold what REST tells:
+// discordjs/guild.mjs, posts.mjs, people.mjs, gateway.mjs.
+func TestDiscordJSStories(t *testing.T) {
+	dir := discordJS(t)
+	for _, story := range []string{"guild", "posts", "people", "gateway"} {
+		t.Run(story, func(t *testing.T) { newTown(t, plain.get(t)).runJS(dir, story) })
+	}
 }
 
 // discord.js meets 429s, waits and repeats: every message is there once.
@@ -89,8 +98,12 @@ func discordJS(t *testing.T) string {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "discord.js")); errors.Is(err, fs.ErrNotExist) {
 		must(t, install(within(t, 5*time.Minute), src, dir))
 	}
-	run := t.TempDir() // the story may have changed though the lock has not
-	must(t, copyFile(filepath.Join(src, "story.mjs"), filepath.Join(run, "story.mjs")))
+	run := t.TempDir() // stories may have changed though the lock has not
+	stories, err := filepath.Glob(filepath.Join(src, "*.mjs"))
+	must(t, err)
+	for _, from := range stories {
+		must(t, copyFile(from, filepath.Join(run, filepath.Base(from))))
+	}
 	must(t, os.Symlink(filepath.Join(dir, "node_modules"), filepath.Join(run, "node_modules")))
 	return run
 }

@@ -121,8 +121,9 @@ func TestPosts(t *testing.T) {
 			t.Errorf("MESSAGE_DELETE_BULK: %+v", got)
 		}
 	}
-	if left := take[[]proto.Message](t)(benREST.History(ctx, w.general, "limit=10")); len(left) != 0 {
-		t.Errorf("left: %+v", left)
+	left := take[[]proto.Message](t)(benREST.History(ctx, w.general, "limit=10"))
+	if len(left) != 1 || left[0].Type != proto.MessagePinned || left[0].Reference.MessageID != re.ID {
+		t.Errorf("left: %+v", left) // but for the message that tells of the pin
 	}
 	fails(t, annREST.Call(ctx, "POST", path+"/crosspost", json.RawMessage(`{}`), nil), &proto.Error{Status: 404})
 }
