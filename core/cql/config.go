@@ -112,7 +112,7 @@ func (c Config) cluster(keyspace string) *gocql.ClusterConfig {
 	d.ReconnectInterval = time.Second
 	// One try, then the interval: with the driver's three a frozen node that wakes up is found again some ten seconds later.
 	d.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 1, Interval: 100 * time.Millisecond}
-	d.RetryPolicy = &gocql.SimpleRetryPolicy{NumRetries: 2} // on other nodes; all that we send is idempotent
+	d.RetryPolicy = retries{&gocql.SimpleRetryPolicy{NumRetries: 2}}
 	d.DefaultIdempotence = true
 	var order gocql.HostSelectionPolicy = gocql.RoundRobinHostPolicy()
 	if c.DataCenter != "" {
@@ -127,6 +127,16 @@ func (c Config) cluster(keyspace string) *gocql.ClusterConfig {
 	}
 	d.Logger = driverLog{c.Log}
 	return d
+}
+
+// retries are on other nodes; all that we send is idempotent. What was too much for one node is too much for all.
+type retries struct{ *gocql.SimpleRetryPolicy }
+
+func (r retries) GetRetryType(err error) gocql.RetryType {
+	if overwhelmed(err) {
+		return gocql.Rethrow
+	}
+	return r.SimpleRetryPolicy.GetRetryType(err)
 }
 
 // A driverLog takes what the driver tells of lost and found nodes; what matters to an operator the watchdog says.

@@ -3,9 +3,12 @@ package cql_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/cql"
@@ -18,8 +21,10 @@ func TestClusterAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: starts a Cassandra of its own, twice")
 	}
+	t.Setenv("CASSANDRA_TOMBSTONES", "300")
 	server := servers.Start(t, "cassandra")
 	s := newSender(t, server.Address)
+	s.pagesOverGraves()
 	channel := 3000 * day
 	send := func(day proto.ID) core.Applied {
 		return s.next(proto.EventMessageCreate, message(channel, channel+day))
@@ -68,6 +73,62 @@ func TestClusterAway(t *testing.T) {
 	}
 	last := send(4)
 	(&sender{t: t, store: late}).heals("come up after us", last)
+}
+
+// pagesOverGraves has most of a window deleted, more than the server lets one read pass over, in the middle and then all of it.
+func (s *sender) pagesOverGraves() {
+	s.t.Helper()
+	const many = 2000
+	channel := 2000 * day
+	first := channel + 3*day
+	var bodies []any
+	var all, middle []proto.ID
+	for n := range proto.ID(many) {
+		id := first + n*day/many // a day, within one window
+		bodies, all = append(bodies, message(channel, id)), append(all, id)
+		if n >= 20 && n < many-20 {
+			middle = append(middle, id)
+		}
+	}
+	last := channel + 30*day // in a later window
+	s.apply(s.next(proto.EventMessageCreate, append(bodies, message(channel, last))...))
+	s.apply(s.next(proto.EventMessageDeleteBulk, map[string]any{"channel_id": channel, "ids": middle}))
+	want := append(slices.Clone(all[:20]), append(slices.Clone(all[many-20:]), last)...)
+	for _, n := range []int{7, 25, 100} {
+		got, slowest := s.before(channel, n)
+		s.t.Logf("pages of %d back over %d deleted in a row: the slowest took %v", n, len(middle), slowest)
+		slices.Reverse(got)
+		if !slices.Equal(got, want) {
+			s.t.Fatalf("pages of %d: got %d messages, want %d", n, len(got), len(want))
+		}
+	}
+	page, err := s.store.After(s.t.Context(), channel, all[10], 50)
+	if got := ids(page); err != nil || !slices.Equal(got, want[11:]) {
+		s.t.Errorf("after message 10: got %d messages, %v, want %d", len(got), err, len(want)-11)
+	}
+	if halved(s.t) == 0 {
+		s.t.Error("no read was halved: the server let them pass over everything")
+	}
+	s.apply(s.next(proto.EventMessageDeleteBulk, map[string]any{"channel_id": channel, "ids": all}))
+	if got, _ := s.before(channel, 50); !slices.Equal(got, []proto.ID{last}) {
+		s.t.Errorf("with a whole window deleted: got %v, want the one of a later window", got)
+	}
+}
+
+// halved tells how many reads were tried again in halves.
+func halved(t testing.TB) float64 {
+	t.Helper()
+	all, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() == "starling_cql_halved_reads_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("no such metric")
+	return 0
 }
 
 // heals waits until a write succeeds.

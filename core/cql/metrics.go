@@ -8,6 +8,8 @@ import (
 var (
 	joinedReads = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_cql_joined_reads_total",
 		Help: "Reads that were answered by an equal one."})
+	halvedReads = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_cql_halved_reads_total",
+		Help: "Reads that passed over too much that was deleted, and were tried again in halves."})
 	newSessions = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_cql_sessions_total",
 		Help: "Sessions with the cluster that were opened: one at start, one each time the watchdog found the old one dead."})
 	applySeconds = promauto.NewHistogram(prometheus.HistogramOpts{Name: "starling_cql_apply_seconds",

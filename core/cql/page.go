@@ -2,9 +2,11 @@ package cql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/gocql/gocql"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/starling-chat/starling/proto"
@@ -109,7 +111,49 @@ func (s *Store) fill(ctx context.Context, channel proto.ID, p pageOf, windows []
 
 // window reads up to n messages of one window.
 func (s *Store) window(ctx context.Context, channel proto.ID, p pageOf, window, n int) ([]proto.Message, error) {
-	q, err := s.query(ctx, p.messages, int64(channel), window, int64(p.from), n)
+	low, high := windowSpan(window)
+	if p.step < 0 {
+		high = min(high, p.from)
+	} else {
+		low = max(low, p.from)
+	}
+	return s.span(ctx, channel, p, window, low, high, n)
+}
+
+// narrowest is the span of ids, one second, below which a read that passes over too much is not tried in halves.
+const narrowest = proto.ID(1000 << 22)
+
+// span reads up to n messages from low to high, both inclusive. Where many in a row were deleted, Cassandra gives up on the read for the
+// tombstones that it would have to pass over; halves of the span have half as many. Halves are read one after the other, as the page may be
+// full after the first.
+func (s *Store) span(ctx context.Context, channel proto.ID, p pageOf, window int, low, high proto.ID, n int) ([]proto.Message, error) {
+	page, err := s.rows(ctx, channel, p, window, low, high, n)
+	if !overwhelmed(err) || high-low < narrowest {
+		return page, err
+	}
+	halvedReads.Inc()
+	middle := low + (high-low)/2
+	near, far := [2]proto.ID{low, middle}, [2]proto.ID{middle + 1, high}
+	if p.step < 0 {
+		near, far = far, near
+	}
+	page, err = s.span(ctx, channel, p, window, near[0], near[1], n)
+	if err != nil || len(page) == n {
+		return page, err
+	}
+	rest, err := s.span(ctx, channel, p, window, far[0], far[1], n-len(page))
+	return append(page, rest...), err
+}
+
+// overwhelmed tells an error of a replica that could not carry out a read, as for too many tombstones.
+func overwhelmed(err error) bool {
+	var refused gocql.RequestError
+	return errors.As(err, &refused) && refused.Code() == gocql.ErrCodeReadFailure
+}
+
+// rows is one read.
+func (s *Store) rows(ctx context.Context, channel proto.ID, p pageOf, window int, low, high proto.ID, n int) ([]proto.Message, error) {
+	q, err := s.query(ctx, p.messages, int64(channel), window, int64(low), int64(high), n)
 	if err != nil {
 		return nil, err
 	}

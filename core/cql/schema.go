@@ -56,8 +56,8 @@ const (
 	dropMessage   = `DELETE FROM messages USING TIMESTAMP ? WHERE channel_id = ? AND window = ? AND message_id = ?`
 	dropWindow    = `DELETE FROM messages USING TIMESTAMP ? WHERE channel_id = ? AND window = ?`
 	oneMessage    = `SELECT body FROM messages WHERE channel_id = ? AND window = ? AND message_id = ?`
-	messagesBelow = `SELECT message_id, body FROM messages WHERE channel_id = ? AND window = ? AND message_id <= ? LIMIT ?`
-	messagesAbove = `SELECT message_id, body FROM messages WHERE channel_id = ? AND window = ? AND message_id >= ? ORDER BY message_id ASC LIMIT ?`
+	messagesBelow = `SELECT message_id, body FROM messages WHERE channel_id = ? AND window = ? AND message_id >= ? AND message_id <= ? LIMIT ?`
+	messagesAbove = `SELECT message_id, body FROM messages WHERE channel_id = ? AND window = ? AND message_id >= ? AND message_id <= ? ORDER BY message_id ASC LIMIT ?`
 
 	noteWindow   = `INSERT INTO channel_windows (channel_id, window) VALUES (?, ?) USING TIMESTAMP ?`
 	raiseLast    = `UPDATE channel_windows USING TIMESTAMP ? SET last_id = ? WHERE channel_id = ?`

@@ -29,3 +29,8 @@ func stamp(e *pb.Entry) (int64, error) {
 
 // windowOf tells which window of its channel a message is in. Windows rise with ids.
 func windowOf(id proto.ID) int { return int(uint64(id) >> 22 / windowMillis) }
+
+// windowSpan is the lowest and the highest id of a window.
+func windowSpan(window int) (low, high proto.ID) {
+	return proto.ID(uint64(window) * windowMillis << 22), proto.ID(uint64(window+1)*windowMillis<<22 - 1)
+}

@@ -73,6 +73,8 @@ native_transport_port: $1
 endpoint_snitch: SimpleSnitch
 storage_compatibility_mode: NONE
 auto_snapshot: false
+tombstone_warn_threshold: $((${CASSANDRA_TOMBSTONES:-100000} / 2))
+tombstone_failure_threshold: ${CASSANDRA_TOMBSTONES:-100000}
 X
   cat >"$home/conf/logback.xml" <<X
 <configuration><appender name="OUT" class="ch.qos.logback.core.ConsoleAppender"><encoder>

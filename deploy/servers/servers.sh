@@ -28,6 +28,7 @@ Environment:
   STARLING_CACHE     where downloads are kept  (${XDG_CACHE_HOME:-~/.cache}/starling)
   CASSANDRA_VERSION  5.0.4
   CASSANDRA_HEAP     1g
+  CASSANDRA_TOMBSTONES 100000, deleted rows that one read may pass over
   START_TIMEOUT      120, seconds for all servers to answer
 X
 }
