@@ -98,17 +98,18 @@ type Limiter interface {
 	Peek(ctx context.Context, key string, l Limit) (Verdict, error)
 }
 
-// CacheLate is how late something may be kept: Keep is not to be called longer after the position was read, since caches forget what they were
+// CacheLate bounds both how long after its position was read something may be kept, and for how long it may be: caches forget what they were
 // told of a group.
 const CacheLate = time.Minute
 
 // A Cache keeps bytes under keys whose owner tells when they are void: the permission cache. What it holds reflects a position of a bucket's log,
 // and a position that it was told of later makes it void. Any goroutine may call it.
 type Cache interface {
-	// Cached bytes, not to be changed; ErrNotFound also where they are older than what Void was told of their group.
-	Cached(ctx context.Context, group, key string) ([]byte, error)
-	// Keep stores bytes that reflect a position of their group, unless the group is known to have moved on.
+	// Cached bytes of a group by keys, nil where there are none, or they are older than what Void was told of the group. Nobody may change
+	// them.
+	Cached(ctx context.Context, group string, keys ...string) ([][]byte, error)
+	// Keep stores bytes that reflect a position of their group: they are never given out once the group is known to have moved on.
 	Keep(ctx context.Context, group, key string, epoch, counter uint64, body []byte, ttl time.Duration) error
-	// Void tells that a group has changed at a position: all that reflects an earlier one is void.
+	// Void tells that a group changes, or has changed, at a position: all that reflects an earlier one is void.
 	Void(ctx context.Context, group string, epoch, counter uint64) error
 }

@@ -11,39 +11,34 @@ import (
 	"github.com/starling-chat/starling/proto"
 )
 
-// A seat is a member's place in a guild, as the directory has it: what reads are allowed by.
+// A seat is a member's place in a guild: what reads are allowed by.
 type seat struct {
-	guild  proto.Guild
-	member proto.Member
-	user   proto.ID
-	base   proto.Permissions
+	guild proto.Guild // shared: nobody changes what it refers to
+	roles []proto.ID  // the member's
+	user  proto.ID
+	base  proto.Permissions
 }
 
 // seat finds the caller's place in a guild. A guild that does not exist is ErrUnknownGuild; for one that the caller is not in, stranger.
 func (s *Server) seat(ctx context.Context, guild, user proto.ID, stranger *proto.Error) (seat, error) {
-	g, err := s.cfg.Directory.Guild(ctx, guild)
-	if errors.Is(err, core.ErrNotFound) {
-		return seat{}, proto.ErrUnknownGuild
+	find := func() (*place, []proto.ID, error) { return ask(ctx, s.cfg.Directory, guild, user) }
+	if s.cfg.Seats != nil {
+		find = func() (*place, []proto.ID, error) { return s.cfg.Seats.find(ctx, s.cfg.Directory, guild, user) }
 	}
-	if err != nil {
-		return seat{}, fmt.Errorf("guild %d: %w", guild, err)
-	}
-	m, err := s.cfg.Directory.Member(ctx, guild, user)
-	if errors.Is(err, core.ErrNotFound) {
+	p, roles, err := find()
+	switch {
+	case errors.Is(err, errNoMember):
 		return seat{}, stranger
+	case errors.Is(err, core.ErrNotFound):
+		return seat{}, proto.ErrUnknownGuild
+	case err != nil:
+		return seat{}, err
 	}
-	if err != nil {
-		return seat{}, fmt.Errorf("guild %d: member %d: %w", guild, user, err)
-	}
-	roles := make(map[proto.ID]proto.Role, len(g.Roles))
-	for _, r := range g.Roles {
-		roles[r.ID] = r
-	}
-	return seat{guild: g, member: m, user: user, base: proto.GuildPermissions(guild, g.OwnerID == user, m.Roles, roles)}, nil
+	return seat{guild: p.guild, roles: roles, user: user, base: proto.GuildPermissions(guild, p.guild.OwnerID == user, roles, p.roles)}, nil
 }
 
 func (p seat) inChannel(ch proto.Channel) proto.Permissions {
-	return proto.ChannelPermissions(p.guild.ID, p.base, p.user, p.member.Roles, ch.Overwrites)
+	return proto.ChannelPermissions(p.guild.ID, p.base, p.user, p.roles, ch.Overwrites)
 }
 
 // channelSeat finds the caller's place in a channel that the caller may see.

@@ -18,6 +18,7 @@ import (
 	"github.com/starling-chat/starling/core/api"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/core/bucket"
+	"github.com/starling-chat/starling/core/memory"
 	"github.com/starling-chat/starling/core/pebble"
 	"github.com/starling-chat/starling/core/sqlstore"
 	"github.com/starling-chat/starling/loadtest/shape"
@@ -64,9 +65,10 @@ func newNode(t *testing.T, limits bool) *node {
 	bus := m.CoreBus(t)
 	log, err := relay.OpenLog(t.Context(), bus, 1)
 	must(t, err)
+	seats := api.NewSeats(memory.NewCache(time.Now), time.Now)
 	return &node{mesh: &mesh{t: t, edge: m.EdgeBus(t, 0), api: api.New(api.Config{Region: relaytest.Region, Name: "core", Bus: bus,
-		Directory: directory, History: history, Keys: keys, RateLimits: limits})},
-		owner: bucket.New(bucket.Config{Name: "core", Region: relaytest.Region, Log: log, Bus: bus, Directory: directory, History: history})}
+		Directory: directory, History: history, Keys: keys, Seats: seats, RateLimits: limits})},
+		owner: bucket.New(bucket.Config{Name: "core", Region: relaytest.Region, Log: log, Bus: bus, Directory: seats.Directory(directory), History: history})}
 }
 
 func (n *node) startOwner() (ready <-chan struct{}) {

@@ -37,7 +37,7 @@ type Config struct {
 	Logger     *slog.Logger
 	Limiter    core.Limiter   // nil = in process
 	Presences  core.Presences // nil = in process
-	Cache      core.Cache     // of what rights are made of; nil = in process
+	Seats      *Seats         // the directory of the owners has to be its Directory, of all cores; nil = the directory is asked each time
 	Now        func() time.Time
 }
 
@@ -71,9 +71,6 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Presences == nil {
 		cfg.Presences = memory.NewPresences()
-	}
-	if cfg.Cache == nil {
-		cfg.Cache = memory.NewCache(cfg.Now)
 	}
 	if !cfg.RateLimits {
 		cfg.Limiter = unlimited{}

@@ -47,15 +47,21 @@ func NewCache(now func() time.Time) *Cache {
 }
 
 // Cached implements core.Cache.
-func (c *Cache) Cached(_ context.Context, group, key string) ([]byte, error) {
+func (c *Cache) Cached(_ context.Context, group string, keys ...string) ([][]byte, error) {
+	found := make([][]byte, len(keys))
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if g := c.groups[group]; g != nil {
-		if k, found := g.kept[key]; found && k.ends.After(c.now()) {
-			return k.body, nil
+	g := c.groups[group]
+	if g == nil {
+		return found, nil
+	}
+	now := c.now()
+	for i, key := range keys {
+		if k, there := g.kept[key]; there && k.ends.After(now) {
+			found[i] = k.body
 		}
 	}
-	return nil, core.ErrNotFound
+	return found, nil
 }
 
 // Keep implements core.Cache.

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,49 +10,57 @@ import (
 	"github.com/starling-chat/starling/core"
 )
 
-// Cache implements core.Cache: cache:{GROUP} is a hash of what is kept, cache:{GROUP}:at the position that Void was told last.
+// Cache implements core.Cache: cache:{GROUP}:at is the position that Void was told last, cache:{GROUP}/KEY is a position and what reflects it.
+// Whoever reads compares them, so that it does not matter what is kept late.
 type Cache struct{ client goredis.UniversalClient }
 
-// keepScript stores a value unless the group has moved on. Positions are of a fixed width: they compare as text.
-var keepScript = newScript(`
-local at = redis.call('GET', KEYS[2])
-if at and ARGV[1] < at then return 0 end
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return 1
-`)
+// voidedTTL outlives whatever may be kept that is older.
+const voidedTTL = 2 * core.CacheLate
 
+// voidScript compares positions as text: they are of one width.
 var voidScript = newScript(`
-local at = redis.call('GET', KEYS[2])
-if at and ARGV[1] <= at then return 0 end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-redis.call('DEL', KEYS[1])
+local at = redis.call('GET', KEYS[1])
+if at and ARGV[1] < at then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
 
-func cacheKey(group string) string { return "cache:{" + group + "}" }
-
-func cacheKeys(group string) []string { return []string{cacheKey(group), cacheKey(group) + ":at"} }
+const positionLen = 41
 
 func position(epoch, counter uint64) string { return fmt.Sprintf("%020d.%020d", epoch, counter) }
 
+func voidedKey(group string) string     { return "cache:{" + group + "}:at" }
+func cacheKey(group, key string) string { return "cache:{" + group + "}/" + key }
+
 // Cached implements core.Cache.
-func (c *Cache) Cached(ctx context.Context, group, key string) ([]byte, error) {
-	b, err := c.client.HGet(ctx, cacheKey(group), key).Bytes()
-	if errors.Is(err, goredis.Nil) {
-		return nil, core.ErrNotFound
+func (c *Cache) Cached(ctx context.Context, group string, keys ...string) ([][]byte, error) {
+	names := make([]string, 1, 1+len(keys))
+	names[0] = voidedKey(group)
+	for _, key := range keys {
+		names = append(names, cacheKey(group, key))
 	}
-	return b, wrap("cached", err)
+	values, err := c.client.MGet(ctx, names...).Result()
+	if err != nil {
+		return nil, wrap("cached", err)
+	}
+	at, _ := values[0].(string)
+	found := make([][]byte, len(keys))
+	for i := range keys {
+		if v, _ := values[i+1].(string); len(v) >= positionLen && v[:positionLen] >= at {
+			found[i] = []byte(v[positionLen:])
+		}
+	}
+	return found, nil
 }
 
-// Keep implements core.Cache. All of a group lives as long as what was kept last.
+// Keep implements core.Cache.
 func (c *Cache) Keep(ctx context.Context, group, key string, epoch, counter uint64, body []byte, ttl time.Duration) error {
-	_, err := keepScript.one(ctx, c.client, cacheKeys(group), position(epoch, counter), key, body, ttl.Milliseconds())
-	return wrap("keep", err)
+	value := append([]byte(position(epoch, counter)), body...)
+	return wrap("keep", c.client.Set(ctx, cacheKey(group, key), value, min(ttl, core.CacheLate)).Err())
 }
 
 // Void implements core.Cache.
 func (c *Cache) Void(ctx context.Context, group string, epoch, counter uint64) error {
-	_, err := voidScript.one(ctx, c.client, cacheKeys(group), position(epoch, counter), core.CacheLate.Milliseconds())
+	_, err := voidScript.one(ctx, c.client, []string{voidedKey(group)}, position(epoch, counter), voidedTTL.Milliseconds())
 	return wrap("void", err)
 }

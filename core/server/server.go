@@ -150,11 +150,11 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("core: log: %w", err)
 	}
 	claims := ownership.New(ownership.Config{Name: s.cfg.Name, Region: s.cfg.Region, Bus: bus, Log: s.log})
-	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: directory,
+	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: now.owned(directory),
 		History: history, Logger: s.log})
 	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: directory, History: history, Keys: keys,
 		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
-		Limiter: now.limiter, Presences: now.presences, Cache: now.cache})
+		Limiter: now.limiter, Presences: now.presences, Seats: now.seats})
 	s.owner.Store(owner)
 	s.bus.Store(bus)
 	s.front.Store(front)

@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := servers.Main(m, "postgres", "cassandra")
+	code := servers.Main(m, "postgres", "cassandra", "redis")
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
