@@ -110,8 +110,8 @@ func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(sentence(forma
 func (l serverLog) Warnf(format string, v ...any) {
 	text := sentence(format, v)
 	switch {
-	case strings.Contains(text, "chain and hostname"):
-		return // credentials verify both, in their own way
+	case strings.Contains(text, "chain and hostname"), strings.Contains(text, "TLS Handshake First"):
+		return // credentials verify both, in their own way; all who connect are ours
 	case strings.Contains(text, "Waiting for routing"), strings.Contains(text, "contact with a meta leader"), strings.Contains(text, "Metalayer"):
 		l.log.Debug(text) // Hub.watch says what it waits for
 		return

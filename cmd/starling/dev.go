@@ -14,6 +14,7 @@ import (
 func devCommand(a *app) *cobra.Command {
 	keys := config.New("dev",
 		config.Key{Name: "edges", Default: "2", Kind: "N", Usage: "how many edges"},
+		config.Key{Name: "hubs", Default: "1", Kind: "1|3|5", Usage: "how many hubs keep the log; three go on while any one is gone"},
 		config.Key{Name: "leaves", Default: "2", Kind: "N", Usage: "how many leaves; edges are dealt out to them"},
 		config.Key{Name: "http", Default: "127.0.0.1:8080", Kind: "ADDR", Usage: "plain text of the first edge, the next ones follow; port 0 for any"},
 		config.Key{Name: "tls", Default: "127.0.0.1:8443", Kind: "ADDR", Usage: "likewise TLS; empty for none"},
@@ -30,7 +31,7 @@ func devCommand(a *app) *cobra.Command {
 		config.Key{Name: "log", Default: "warn", Kind: "LEVEL", Usage: "least level logged: debug, info, warn or error"})
 	return a.command(&cobra.Command{
 		Short: "Run a whole mesh on this machine",
-		Long: `dev runs one hub, one core, leaves and edges, with embedded stores unless told of others, and prints where to connect and how to make the first account
+		Long: `dev runs a hub, a core, leaves and edges, with embedded stores unless told of others, and prints where to connect and how to make the first account
 and bot. What it keeps is in one folder and survives restarts, kills included. ctrl-C drains, a second ctrl-C stops at once.`,
 		Example: `  # two edges on 127.0.0.1:8080 and 8081
   starling dev
@@ -44,10 +45,13 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
 
   # every role a process: kill any of them and see clients go on
   starling dev --processes --restart --vip 127.0.0.1:7000
-  kill -9 $(jq '.[] | select(.name == "edge-1").pid' .data/mesh.json)`,
+  kill -9 $(jq '.[] | select(.name == "edge-1").pid' .data/mesh.json)
+
+  # no hub that the mesh could not lose
+  starling dev --processes --restart --hubs 3 --data .data3`,
 	}, keys, func(ctx context.Context, v *config.Values) error {
 		cfg := dev.Config{
-			Edges: v.Int("edges", 1, 64), Leaves: v.Int("leaves", 1, 16), Data: v.Need("data"), TLS: v.Addr("tls"),
+			Edges: v.Int("edges", 1, 64), Leaves: v.Int("leaves", 1, 16), Hubs: v.Int("hubs", 1, 5), Data: v.Need("data"), TLS: v.Addr("tls"),
 			PublicURL: v.URL("public-url", "http", "https"), VIP: v.Loopback("vip", whyPlain),
 			Processes: v.Switch("processes"), Restart: v.Switch("restart"), RateLimits: v.Switch("rate-limits"),
 			DrainWindow: v.Duration("drain-window", 0, 10*time.Minute), LogLevel: logLevel(v), Out: a.stdout, Log: a.stderr,
@@ -59,6 +63,9 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
 		}
 		if v.Need("admin") != "" {
 			cfg.Admin = v.Loopback("admin", whyAdmin)
+		}
+		if cfg.Hubs%2 == 0 && cfg.Hubs > 0 {
+			v.Wrong("hubs", "%d: want 1, 3 or 5: an even number is no safer than the one below it", cfg.Hubs)
 		}
 		if cfg.Restart && !cfg.Processes {
 			v.Wrong("restart", "goes with --processes only")

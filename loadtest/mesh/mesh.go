@@ -5,6 +5,7 @@ package mesh
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -268,10 +269,15 @@ func (m *Mesh) Admin(i int) string { return "http://" + local(m.admin+i) }
 // DataDir is what --data names.
 func (m *Mesh) DataDir() string { return filepath.Join(m.dir, "data") }
 
-// Secret is what the roles know each other by.
-func (m *Mesh) Secret() (string, error) {
-	b, err := os.ReadFile(filepath.Join(m.DataDir(), "secret"))
-	return strings.TrimSpace(string(b)), err
+// Trust is how a tool gets in where cores do: by a certificate that the mesh has made for it.
+func (m *Mesh) Trust() (*tls.Config, error) {
+	dir := filepath.Join(m.DataDir(), "tls", "mesh")
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "core-tool.pem"), filepath.Join(dir, "core-tool-key.pem"))
+	if err != nil {
+		return nil, err
+	}
+	// Hubs are known by their role, not by a host name; the tool is on the same machine.
+	return &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}, nil
 }
 
 // LogPath is the file with all output of all runs.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,8 +30,8 @@ type pump struct {
 	region string
 }
 
-func dialPump(url, secret, region string) (*pump, error) {
-	nc, err := nats.Connect(url, nats.UserInfo("core", secret), nats.Name("proof"), nats.MaxReconnects(0))
+func dialPump(url string, trust *tls.Config, region string) (*pump, error) {
+	nc, err := nats.Connect(url, nats.Secure(trust), nats.TLSHandshakeFirst(), nats.Name("proof"), nats.MaxReconnects(0))
 	if err != nil {
 		return nil, err
 	}

@@ -106,11 +106,11 @@ func newBench(m *mesh.Mesh) (*bench, error) {
 	for _, r := range roles {
 		b.roles[r.Role] = r
 	}
-	secret, err := m.Secret()
+	trust, err := m.Trust()
 	if err != nil {
 		return nil, err
 	}
-	b.pump, err = dialPump("nats://"+b.roles["hub"].NATS, secret, "local")
+	b.pump, err = dialPump("nats://"+b.roles["hub"].NATS, trust, "local")
 	return b, err
 }
 

@@ -1,8 +1,10 @@
 package dev
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 // Config of a mesh on one machine.
 type Config struct {
 	Edges, Leaves int
+	Hubs          int // 0 = 1; three or five keep the log together
 
 	HTTP, TLS, Admin string // of the first edge; the next ones follow on consecutive ports; TLS may be "" for none
 	PublicURL        string // what clients are told; "" = each edge's own address
@@ -43,4 +46,31 @@ const (
 func (c *Config) path(name ...string) string {
 	return filepath.Join(append([]string{c.Data}, name...)...)
 }
-func (c *Config) secretPath() string { return c.path("secret") }
+
+// hubDir is where a hub keeps its log. One that stands alone and one of several have nothing in common.
+func (c *Config) hubDir(name string) string {
+	if c.Hubs <= 1 {
+		return c.path("hub")
+	}
+	return c.path(name)
+}
+
+// checkHubs refuses a folder whose log is kept by another number of hubs: the mesh would begin a new log and lose what its stores had not
+// taken from the old one.
+func (c *Config) checkHubs() error {
+	other, want := c.path("hub"), "1"
+	if c.Hubs <= 1 {
+		other, want = c.path("hub-1"), "3"
+	}
+	if _, err := os.Stat(other); err == nil {
+		return fmt.Errorf("hubs: %s holds a log kept by %s: use --hubs %s or another folder", c.Data, plural(want), want)
+	}
+	return nil
+}
+
+func plural(hubs string) string {
+	if hubs == "1" {
+		return "one hub"
+	}
+	return "several hubs"
+}

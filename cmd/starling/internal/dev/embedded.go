@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/devca"
@@ -16,23 +17,19 @@ import (
 
 // embedded makes the roles of a mesh inside this process.
 type embedded struct {
-	cfg    *Config
-	secret string
-	cert   *tls.Certificate
-	mesh   *meshFile
-	log    *slog.Logger
+	cfg   *Config
+	cert  *tls.Certificate
+	trust *devca.Mesh
+	mesh  *meshFile
+	log   *slog.Logger
 }
 
-func newEmbedded(cfg *Config, files devca.Files, mesh *meshFile, log *slog.Logger) (*embedded, error) {
-	secret, err := role.ReadSecret(cfg.secretPath())
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
-	}
+func newEmbedded(cfg *Config, files devca.Files, trust *devca.Mesh, mesh *meshFile, log *slog.Logger) (*embedded, error) {
 	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	return &embedded{cfg: cfg, secret: secret, cert: &cert, mesh: mesh, log: log}, nil
+	return &embedded{cfg: cfg, cert: &cert, trust: trust, mesh: mesh, log: log}, nil
 }
 
 // node implements maker.
@@ -41,19 +38,27 @@ func (m *embedded) node(r Row) (role.Node, error) {
 	if err := m.mesh.put(r); err != nil {
 		return nil, err
 	}
+	files, err := m.trust.Issue(r.Role, r.Name)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
 	switch r.Role {
 	case "hub":
-		return role.NewHub(relay.HubConfig{Name: r.Name, Region: region, Dir: m.cfg.path("hub"), ClientAddr: r.NATS, LeafAddr: r.leafnodes,
-			Secret: m.secret, Log: m.log}), nil
+		cfg := relay.HubConfig{Name: r.Name, Region: region, Dir: m.cfg.hubDir(r.Name), ClientAddr: r.NATS, LeafAddr: r.leafnodes,
+			ClusterAddr: r.cluster, TLS: files, Log: m.log}
+		if r.peers != "" {
+			cfg.Peers = strings.Split(r.peers, ",")
+		}
+		return role.NewHub(cfg), nil
 	case "leaf":
-		return role.NewLeaf(relay.LeafConfig{Name: r.Name, Region: region, ClientAddr: r.NATS, HubURLs: []string{"nats://" + r.upstream},
-			Secret: m.secret, Log: m.log}), nil
+		return role.NewLeaf(relay.LeafConfig{Name: r.Name, Region: region, ClientAddr: r.NATS, HubURLs: strings.Split(r.upstream, ","),
+			TLS: files, Log: m.log}), nil
 	case "core":
-		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: "nats://" + r.upstream,
-			Secret: m.secret, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Presence: m.cfg.PresenceTTL, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis,
+		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: r.upstream,
+			MeshTLS: files, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Presence: m.cfg.PresenceTTL, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis,
 			CQL: m.cfg.CQL, Hasher: m.cfg.Hasher, Log: m.log}), nil
 	case "edge":
-		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: "nats://" + r.upstream, Secret: m.secret, HTTPAddr: r.HTTP, TLSAddr: r.TLS,
+		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: r.upstream, MeshTLS: files, HTTPAddr: r.HTTP, TLSAddr: r.TLS,
 			PublicURL: m.cfg.PublicURL, DrainWindow: max(m.cfg.DrainWindow, time.Nanosecond), PresenceRefresh: role.PresenceRefresh(m.cfg.PresenceTTL), Log: m.log}
 		if r.TLS != "" {
 			cfg.Cert = m.cert

@@ -1,11 +1,7 @@
 package dev
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -25,16 +21,6 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("data: %s is in use by another starling dev: stop it or choose another folder with --data", dir)
 	}
 	return f, nil
-}
-
-// keepSecret makes the secret of the mesh where there is none.
-func keepSecret(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	b := make([]byte, 32)
-	rand.Read(b)
-	return writeFile(path, []byte(hex.EncodeToString(b)+"\n"))
 }
 
 // writeFile replaces path in one step: a reader, or a kill, meets the old text or the new one.

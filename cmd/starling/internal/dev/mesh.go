@@ -30,11 +30,18 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := p.free(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(kept.save(), keepSecret(cfg.secretPath())); err != nil {
+	if err := errors.Join(kept.save(), cfg.checkHubs()); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	files, err := devca.Open(cfg.path("tls"), began)
 	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	trust, err := devca.OpenMesh(cfg.path("tls", "mesh"), began)
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	if _, err := trust.Issue("core", "tool"); err != nil { // for whoever measures, or looks with a NATS client
 		return fmt.Errorf("data: %w", err)
 	}
 	mesh, err := newMeshFile(cfg.path("mesh.json"))
@@ -46,8 +53,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if cfg.Processes {
 		s := startSpawner()
 		defer s.stop()
-		m = &processes{cfg: &cfg, files: files, mesh: mesh, spawner: s, log: log}
-	} else if m, err = newEmbedded(&cfg, files, mesh, log); err != nil {
+		m = &processes{cfg: &cfg, files: files, trust: trust, mesh: mesh, spawner: s, log: log}
+	} else if m, err = newEmbedded(&cfg, files, trust, mesh, log); err != nil {
 		return err
 	}
 
@@ -63,7 +70,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	f := newFleet(m, cfg.Log)
 	defer func() { err = errors.Join(err, mesh.remove(), f.shutdown()) }()
-	for _, stage := range [][]Row{{p.hub}, append([]Row{p.core}, p.leaves...), p.edges} {
+	for _, stage := range [][]Row{p.hubs, append([]Row{p.core}, p.leaves...), p.edges} {
 		if err := f.start(ctx, stage...); err != nil {
 			if ctx.Err() != nil {
 				return nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,24 +24,29 @@ type Row struct {
 	NATS  string `json:"nats"` // where its clients connect: cores to a hub, edges to a leaf
 
 	leafnodes string // of a hub: where leaves connect
-	upstream  string // of a leaf the hub's leafnodes, of an edge the leaf's nats
+	cluster   string // of one among several hubs: where the others connect
+	peers     string // their cluster URLs
+	upstream  string // URLs: of a leaf the hubs' leafnodes, of a core the hubs' nats, of an edge the leaf's nats
 }
 
 // A plan says who listens where.
 type plan struct {
-	hub, core Row
-	leaves    []Row
-	edges     []Row
-	vip       string
-	ports     *ports
-	asked     map[string]string // address → the flag that asked for it
-	waited    bool              // for a port of the last mesh to come free
+	hubs   []Row
+	core   Row
+	leaves []Row
+	edges  []Row
+	vip    string
+	ports  *ports
+	asked  map[string]string // address → the flag that asked for it
+	waited bool              // for a port of the last mesh to come free
 }
 
 // makePlan gives each role its addresses: those asked for, and for the rest the ones of the last start.
 func makePlan(ctx context.Context, cfg *Config, kept *ports) (*plan, error) {
 	p := &plan{vip: cfg.VIP, ports: kept, asked: map[string]string{}}
-	p.hub = Row{Role: "hub", Name: "hub-1"}
+	for i := range max(cfg.Hubs, 1) {
+		p.hubs = append(p.hubs, Row{Role: "hub", Name: fmt.Sprintf("hub-%d", i+1)})
+	}
 	p.core = Row{Role: "core", Name: "core-1"}
 	for i := range cfg.Leaves {
 		p.leaves = append(p.leaves, Row{Role: "leaf", Name: fmt.Sprintf("leaf-%d", i+1)})
@@ -65,20 +71,44 @@ func makePlan(ctx context.Context, cfg *Config, kept *ports) (*plan, error) {
 		e.TLS = ask("tls", cfg.TLS, i, e.Name+".tls")
 		e.Admin = ask("admin", cfg.Admin, i, e.Name+".admin")
 	}
-	for i, r := range append([]*Row{&p.core, &p.hub}, pointers(p.leaves)...) {
+	others := append([]*Row{&p.core, &p.hubs[0]}, pointers(p.leaves)...)
+	for i, r := range append(others, pointers(p.hubs[1:])...) {
 		r.Admin = p.spare(ctx, cfg.Admin, cfg.Edges+i, r.Name+".admin")
 	}
-	p.hub.NATS = p.keep("hub-1.nats")
-	p.hub.leafnodes = p.keep("hub-1.leafnodes")
-	p.core.upstream = p.hub.NATS
+	p.planHubs()
+	p.core.upstream = urls(p.hubs, func(h Row) string { return h.NATS })
 	for i := range p.leaves {
 		p.leaves[i].NATS = p.keep(p.leaves[i].Name + ".nats")
-		p.leaves[i].upstream = p.hub.leafnodes
+		p.leaves[i].upstream = urls(p.hubs, func(h Row) string { return h.leafnodes })
 	}
 	for i := range p.edges {
-		p.edges[i].upstream = p.leaves[i%len(p.leaves)].NATS
+		p.edges[i].upstream = "nats://" + p.leaves[i%len(p.leaves)].NATS
 	}
 	return p, errors.Join(errs...)
+}
+
+// planHubs gives the hubs their ports; several know each other.
+func (p *plan) planHubs() {
+	for i := range p.hubs {
+		h := &p.hubs[i]
+		h.NATS, h.leafnodes = p.keep(h.Name+".nats"), p.keep(h.Name+".leafnodes")
+		if len(p.hubs) > 1 {
+			h.cluster = p.keep(h.Name + ".cluster")
+		}
+	}
+	for i := range p.hubs {
+		others := slices.Concat(p.hubs[:i], p.hubs[i+1:])
+		p.hubs[i].peers = urls(others, func(h Row) string { return h.cluster })
+	}
+}
+
+// urls joins the NATS URLs of rows by commas.
+func urls(rows []Row, addr func(Row) string) string {
+	list := make([]string, len(rows))
+	for i, r := range rows {
+		list[i] = "nats://" + addr(r)
+	}
+	return strings.Join(list, ",")
 }
 
 func pointers(rows []Row) []*Row {

@@ -33,15 +33,15 @@ func TestRolesAreFoundWhereTheyWere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.hub != second.hub || first.core != second.core {
-		t.Errorf("got %+v and %+v, want the same", first.hub, second.hub)
+	if first.hubs[0] != second.hubs[0] || first.core != second.core {
+		t.Errorf("got %+v and %+v, want the same", first.hubs[0], second.hubs[0])
 	}
 	seen := map[string]string{}
 	for i, e := range second.edges {
 		if e != first.edges[i] {
 			t.Errorf("%s: got %+v, want %+v as before", e.Name, e, first.edges[i])
 		}
-		if want := second.leaves[i%2].NATS; e.upstream != want {
+		if want := "nats://" + second.leaves[i%2].NATS; e.upstream != want {
 			t.Errorf("%s is behind %s, want %s", e.Name, e.upstream, want)
 		}
 		for _, addr := range []string{e.HTTP, e.TLS, e.Admin} {
@@ -59,7 +59,7 @@ func TestKeptPortThatOthersTookIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", first.hub.NATS)
+	ln, err := net.Listen("tcp", first.hubs[0].NATS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +68,11 @@ func TestKeptPortThatOthersTookIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if second.hub.NATS == first.hub.NATS {
-		t.Errorf("the hub is planned at %s, which is taken", second.hub.NATS)
+	if second.hubs[0].NATS == first.hubs[0].NATS {
+		t.Errorf("the hub is planned at %s, which is taken", second.hubs[0].NATS)
 	}
-	if second.hub.Admin != first.hub.Admin {
-		t.Errorf("the hub's page moved from %s to %s, want only what was taken to move", first.hub.Admin, second.hub.Admin)
+	if second.hubs[0].Admin != first.hubs[0].Admin {
+		t.Errorf("the hub's page moved from %s to %s, want only what was taken to move", first.hubs[0].Admin, second.hubs[0].Admin)
 	}
 }
 

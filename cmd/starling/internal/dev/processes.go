@@ -12,6 +12,7 @@ import (
 
 	"github.com/starling-chat/starling/cmd/starling/internal/devca"
 	"github.com/starling-chat/starling/cmd/starling/internal/role"
+	"github.com/starling-chat/starling/relay"
 )
 
 // UnderDev is set in the environment of role processes: a ctrl-C that their whole group hears is for the parent to act on.
@@ -27,6 +28,7 @@ const (
 type processes struct {
 	cfg     *Config
 	files   devca.Files
+	trust   *devca.Mesh
 	mesh    *meshFile
 	spawner *spawner
 	log     *slog.Logger
@@ -37,27 +39,31 @@ func (m *processes) node(r Row) (role.Node, error) {
 	if err := m.mesh.put(r); err != nil {
 		return nil, err
 	}
-	return &child{m: m, row: r, args: m.args(r), ready: make(chan struct{})}, nil
+	files, err := m.trust.Issue(r.Role, r.Name)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	return &child{m: m, row: r, args: m.args(r, files), ready: make(chan struct{})}, nil
 }
 
 // page implements maker: the process serves its own.
 func (m *processes) page(Row) string { return "" }
 
 // args are the subcommand that is the row's role.
-func (m *processes) args(r Row) []string {
-	args := []string{r.Role, "--name", r.Name, "--region", region, "--secret-file", m.cfg.secretPath(), "--admin", r.Admin,
-		"--log", m.cfg.LogLevel.String()}
+func (m *processes) args(r Row, files relay.TLSFiles) []string {
+	args := []string{r.Role, "--name", r.Name, "--region", region, "--admin", r.Admin,
+		"--mesh-cert", files.Cert, "--mesh-key", files.Key, "--mesh-ca", files.CA, "--log", m.cfg.LogLevel.String()}
 	switch r.Role {
 	case "hub":
-		args = append(args, "--data", m.cfg.path("hub"), "--nats", r.NATS, "--leafnodes", r.leafnodes)
+		args = append(args, "--data", m.cfg.hubDir(r.Name), "--nats", r.NATS, "--leafnodes", r.leafnodes, "--cluster", r.cluster, "--peers", r.peers)
 	case "leaf":
-		args = append(args, "--nats", r.NATS, "--hub", "nats://"+r.upstream)
+		args = append(args, "--nats", r.NATS, "--hub", r.upstream)
 	case "core":
-		args = append(args, "--data", m.cfg.path("core"), "--hub", "nats://"+r.upstream, "--access-life", accessLife.String(),
+		args = append(args, "--data", m.cfg.path("core"), "--hub", r.upstream, "--access-life", accessLife.String(),
 			"--rate-limits="+strconv.FormatBool(m.cfg.RateLimits), "--presence-ttl", m.cfg.PresenceTTL.String(),
 			"--postgres", m.cfg.Postgres, "--redis", m.cfg.Redis, "--cql", m.cfg.CQLHosts, "--cql-replication", strconv.Itoa(max(1, m.cfg.CQL.Replication)))
 	case "edge":
-		args = append(args, "--leaf", "nats://"+r.upstream, "--http", r.HTTP, "--tls", r.TLS, "--public-url", m.cfg.PublicURL,
+		args = append(args, "--leaf", r.upstream, "--http", r.HTTP, "--tls", r.TLS, "--public-url", m.cfg.PublicURL,
 			"--drain-window", m.cfg.DrainWindow.String(), "--presence-ttl", m.cfg.PresenceTTL.String())
 		if r.TLS != "" {
 			args = append(args, "--tls-cert", m.files.Cert, "--tls-key", m.files.Key)

@@ -2,6 +2,7 @@ package role
 
 import (
 	"context"
+	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/admin"
 	"github.com/starling-chat/starling/relay"
@@ -9,13 +10,16 @@ import (
 
 // A Hub holds the log of a region.
 type Hub struct {
-	cfg   relay.HubConfig
-	ready chan struct{}
-	hub   *relay.Hub // set before ready is closed
+	cfg     relay.HubConfig
+	started chan struct{} // hub is set
+	ready   chan struct{}
+	hub     *relay.Hub
 }
 
 // NewHub makes a hub.
-func NewHub(cfg relay.HubConfig) *Hub { return &Hub{cfg: cfg, ready: make(chan struct{})} }
+func NewHub(cfg relay.HubConfig) *Hub {
+	return &Hub{cfg: cfg, started: make(chan struct{}), ready: make(chan struct{})}
+}
 
 // Run is Node's.
 func (h *Hub) Run(ctx context.Context) error {
@@ -25,15 +29,32 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	defer hub.Stop()
 	h.hub = hub
-	close(h.ready)
-	<-ctx.Done()
-	return nil
+	close(h.started)
+	for tick := time.NewTicker(20 * time.Millisecond); ; { // nothing tells of peers but looking
+		if hub.Ready() == nil {
+			tick.Stop()
+			close(h.ready)
+			<-ctx.Done()
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return nil
+		}
+	}
 }
 
-// Ready is Node's.
+// Ready is Node's: the hub was within a majority of its peers once.
 func (h *Hub) Ready() <-chan struct{} { return h.ready }
 
 // Probes is Node's.
 func (h *Hub) Probes() admin.Probes {
-	return admin.Probes{Role: "hub", Name: h.cfg.Name, Ready: func() error { return started(h.ready) }}
+	return admin.Probes{Role: "hub", Name: h.cfg.Name, Ready: func() error {
+		if err := started(h.started); err != nil {
+			return err
+		}
+		return h.hub.Ready()
+	}}
 }
