@@ -29,8 +29,9 @@ import (
 	"github.com/starling-chat/starling/relay"
 )
 
-// historyPatience is how long a core that starts waits for the history, before it serves without.
-const historyPatience = 5 * time.Second
+// historyPatience is how long a core that starts waits for the history, before it serves without: sends wait for it meanwhile, and what
+// the owners then lack they have from notes.
+const historyPatience = time.Second
 
 // leaveTimeout bounds how long a core that stops gives its buckets to others.
 const leaveTimeout = 15 * time.Second
