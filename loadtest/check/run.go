@@ -86,6 +86,17 @@ func Open(ctx context.Context, p Plan, phase string) (*Run, error) {
 // Phase begins another phase: messages count for the one that they were first sent in.
 func (r *Run) Phase(name string) { r.load.phase(name) }
 
+// Settled waits until every channel has a message in history: the mesh is whole, and does not still start.
+func (r *Run) Settled(ctx context.Context) error {
+	for len(r.load.newest()) < len(r.town.channels) {
+		if !pause(ctx, 20*time.Millisecond) {
+			return fmt.Errorf("check: nothing is acknowledged: %w", ctx.Err())
+		}
+	}
+	_, err := r.Caught(ctx)
+	return err
+}
+
 // Caught waits until history holds the newest message acknowledged so far of every channel, and tells how long that took. An owner writes
 // history in the order of its log; that all of it is there is for Finish to find.
 func (r *Run) Caught(ctx context.Context) (time.Duration, error) {

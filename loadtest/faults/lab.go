@@ -103,12 +103,13 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // story is the frame of all: calm, the fault, the return, until history has caught up, and the verdict.
 func (l *Lab) story(ctx context.Context, rate float64, calm time.Duration, fault func(*check.Run) error, repair func() error) (*Figures, error) {
-	run, err := check.Open(ctx, l.plan(rate), "calm")
+	run, err := check.Open(ctx, l.plan(rate), "start")
 	if err != nil {
 		return nil, err
 	}
 	defer run.Close()
-	if _, err = run.Caught(ctx); err == nil { // from a mesh that is whole, not one that still starts
+	if err = run.Settled(ctx); err == nil {
+		run.Phase("calm")
 		err = wait(ctx, calm)
 	}
 	if err == nil {
