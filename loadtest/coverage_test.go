@@ -46,7 +46,6 @@ var outOfScope = map[string]string{
 	"GUILD_INTEGRATIONS_UPDATE": "integrations", "INTEGRATION_*": "integrations", "GUILD_SCHEDULED_EVENT_*": "scheduled events",
 	"GUILD_SOUNDBOARD_*": "soundboard", "SOUNDBOARD_SOUNDS": "soundboard", "MESSAGE_POLL_*": "polls", "STAGE_INSTANCE_*": "stage", "THREAD_*": "threads",
 	"VOICE_*": "voice", "CHANNEL_INFO": "voice: status of channels", "WEBHOOKS_UPDATE": "webhooks",
-	"PRESENCE_UPDATE": "presence, which comes with the member list; everybody is offline until then",
 }
 
 // whyNot finds a reason, and the entry that gives it.

@@ -199,6 +199,9 @@ func (g *guide) gatewayCalls(t *testing.T) {
 	must(t, s.Send(proto.OpPresence, map[string]any{"since": nil, "activities": []any{}, "status": "idle", "afk": false}))
 	must(t, s.Send(proto.OpVoiceState, map[string]any{"guild_id": g.path["guild"], "channel_id": nil}))
 	must(t, s.Heartbeat())
+	if !g.hears(marks, "PRESENCE_UPDATE") {
+		t.Error("op 3 brought no PRESENCE_UPDATE")
+	}
 	if !g.hears(marks, "GUILD_MEMBERS_CHUNK") {
 		t.Error("op 8 brought no GUILD_MEMBERS_CHUNK")
 	}

@@ -27,7 +27,7 @@ var events = map[string]Shape{
 	"GUILD_MEMBER_REMOVE": Obj{"guild_id": ID, "user": User.Shape()}.Shape(),
 	"RATE_LIMITED":        Obj{"opcode": Int, "retry_after": Any, "meta": Any}.Shape(),
 	"GUILD_MEMBERS_CHUNK": Obj{"guild_id": ID, "members": List(Member.Shape()), "chunk_index": Int, "chunk_count": Int,
-		"not_found": List(ID), "nonce?": Str, "presences?": List(Any)}.Shape(),
+		"not_found": List(ID), "nonce?": Str, "presences?": List(present)}.Shape(),
 
 	"INVITE_CREATE": Obj{"code": Filled, "channel_id": ID, "guild_id": ID, "uses": Int, "max_uses": Int, "max_age": Int,
 		"temporary": Bool, "created_at": Time}.Shape(),
@@ -39,6 +39,7 @@ var events = map[string]Shape{
 	"MESSAGE_DELETE_BULK": Obj{"ids": List(ID), "channel_id": ID, "guild_id": ID}.Shape(),
 	"TYPING_START":        Obj{"channel_id": ID, "guild_id": ID, "user_id": ID, "timestamp": Int, "member": Member.Shape()}.Shape(),
 	"USER_UPDATE":         SelfUser.Shape(),
+	"PRESENCE_UPDATE":     presence.With(Obj{"guild_id": ID}).Shape(),
 }
 
 // Frame compares one gateway payload, {"op","d","s","t"}, with its form.

@@ -37,7 +37,7 @@ var (
 	}
 	guildCreate = Guild.With(Obj{
 		"channels": List(Channel.With(Obj{"guild_id?": ID}).Without("guild_id").Shape()), "threads": empty, "members": List(Member.Shape()),
-		"member_count": Int, "presences": List(Any), "voice_states": empty, "stage_instances": empty, "guild_scheduled_events": empty,
+		"member_count": Int, "presences": List(present), "voice_states": empty, "stage_instances": empty, "guild_scheduled_events": empty,
 		"soundboard_sounds?": empty, "joined_at": Time, "large": Bool, "unavailable": Exactly(false), "max_members?": Int,
 	})
 	// GuildCreate is the d of GUILD_CREATE, with what must hold between its parts.
