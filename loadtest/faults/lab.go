@@ -20,6 +20,7 @@ type Lab struct {
 	Redis     *servers.Server
 	Log       func(format string, args ...any)
 
+	bin     string // of the mesh
 	closers []func() error
 }
 
@@ -49,6 +50,7 @@ func (l *Lab) open(ctx context.Context, bin string) (err error) {
 			return err
 		}
 	}
+	l.bin = bin
 	l.Mesh, err = mesh.New(mesh.Options{Bin: bin, Processes: true,
 		Args: []string{"--restart", "--log", "info", "--postgres", l.Postgres.Address, "--cql", l.Cassandra.Address,
 			"--redis", l.Redis.Address}})
