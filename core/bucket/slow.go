@@ -13,8 +13,8 @@ const (
 	slowSweep = 4096 // users that are remembered before those who may send again are forgotten
 )
 
-// slowMode is when each user wrote last in a channel with slow mode. It is not in the log: it is made of the channel's last messages when
-// it is first needed, so whoever deletes a message after a restart may write again.
+// slowMode is when each user wrote last in a channel with slow mode. It is made of the channel's last messages when it is first needed, and of
+// the commands of the last minutes, which a new owner learns from the log: deleting a message, or an owner that changes, gives nobody a turn.
 type slowMode struct {
 	last  map[proto.ID]time.Time
 	sweep int // size at which it is swept
@@ -68,6 +68,12 @@ func (b *bucket) slowModeOf(ctx context.Context, channel proto.ID, since time.Ti
 		}
 		if at := time.Time(m.Timestamp); at.After(s.last[m.Author.ID]) {
 			s.last[m.Author.ID] = at
+		}
+	}
+	for _, memo := range b.recent.commands {
+		var m proto.Message
+		if ev := memo.event; ev.Type == proto.EventMessageCreate && proto.ID(ev.Channel) == channel && json.Unmarshal(ev.Body, &m) == nil {
+			note(m)
 		}
 	}
 	for _, c := range b.overlay.messages {
