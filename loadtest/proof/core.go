@@ -21,6 +21,7 @@ type sizes struct {
 
 	messages int // in the fullest channel
 	members  int // of the largest guild
+	users    int // who are online
 	reads    int // of each kind
 }
 
@@ -35,6 +36,7 @@ var chapters = []chapter{
 	{"history", "pages of history, deep, over many windows, after a long silence", proveHistory},
 	{"members", "pages, search and filter of a guild of a million members", proveMembers},
 	{"send", "acknowledged messages/s, spread and hot, embedded and on real servers", proveSend},
+	{"presence", "presences refreshed in Redis", provePresence},
 }
 
 // proveCore measures what one core does.
@@ -72,6 +74,7 @@ func parseSizes(args []string, out io.Writer) (s sizes, err error) {
 	f.IntVar(&s.flight, "flight", 512, "messages under way at full load")
 	f.IntVar(&s.messages, "messages", 1_000_000, "in the fullest channel")
 	f.IntVar(&s.members, "members", 1_000_000, "of the largest guild")
+	f.IntVar(&s.users, "users", 100_000, "who are online")
 	f.IntVar(&s.reads, "reads", 1000, "of each kind that is measured")
 	if err := f.Parse(args); err != nil {
 		return s, err
@@ -85,7 +88,7 @@ func parseSizes(args []string, out io.Writer) (s sizes, err error) {
 			return s, fmt.Errorf("no part %q", name)
 		}
 	}
-	if f.NArg() > 0 || s.lasting <= 0 || s.guilds < 1 || s.flight < 8 || s.messages < 2000 || s.members < 5000 || s.reads < 1 {
+	if f.NArg() > 0 || s.lasting <= 0 || s.guilds < 1 || s.flight < 8 || s.messages < 2000 || s.members < 5000 || s.users < 1 || s.reads < 1 {
 		return s, errors.New("sizes too small, or something behind the flags")
 	}
 	return s, nil

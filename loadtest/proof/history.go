@@ -77,7 +77,7 @@ func proveHistory(ctx context.Context, r *report, s sizes) error {
 
 // historyOn has a mesh make the channels, fills them while it does not run, and reads.
 func historyOn(ctx context.Context, r *report, s sizes, store string, open func(dir string) (inside.History, error), args ...string) error {
-	bin, err := mesh.Build(false)
+	bin, err := mesh.Build(mesh.Race)
 	if err != nil {
 		return err
 	}

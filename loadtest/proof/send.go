@@ -37,7 +37,7 @@ func proveSend(ctx context.Context, r *report, s sizes) error {
 
 // sendTo runs a mesh, each role a process, and has it take messages: calm, then as many as it can.
 func sendTo(ctx context.Context, r *report, s sizes, stores string, spread, hot float64, args ...string) error {
-	bin, err := mesh.Build(false)
+	bin, err := mesh.Build(mesh.Race)
 	if err != nil {
 		return err
 	}
