@@ -154,6 +154,21 @@ func messageDelete(t *turn) error {
 	return t.answered(ev, 204)
 }
 
+// withoutContent is a message's body for sessions without the intent.
+func withoutContent(msg *proto.Message, body []byte) []byte {
+	if b, ok := proto.WithoutContent(body); ok {
+		return b
+	}
+	bare := *msg
+	bare.Content = ""
+	if original := msg.Referenced.Message; original != nil {
+		inner := *original
+		inner.Content = ""
+		bare.Referenced.Message = &inner
+	}
+	return encode(bare)
+}
+
 // locate says where a message is: in which guild, and as which member its author wrote it if that is the actor. Direct channels have neither.
 func (a *access) locate(msg *proto.Message) {
 	if a.g.info.ID == 0 {
@@ -179,18 +194,19 @@ func (t *turn) emitMessage(kind string, msg *proto.Message, mentions []uint64, e
 	}
 	ev := &pb.Event{Type: kind, Guild: guild, Channel: uint64(msg.ChannelID), Id: uint64(msg.ID),
 		Mentions: mentions, Required: uint64(proto.PermViewChannel)}
-	if msg.Content != "" {
-		bare := *msg
-		bare.Content = ""
-		if original := msg.Referenced.Message; original != nil {
-			inner := *original
-			inner.Content = ""
-			bare.Referenced.Message = &inner
-		}
-		ev.BodyNoContent = encode(bare)
-	}
 	t.shown = encode(restMessage(*msg))
-	return t.emit(ev, msg, func() {
+	ev.Body = t.shown
+	if msg.GuildID != nil {
+		var member []byte
+		if msg.Member != nil {
+			member = encode(*msg.Member)
+		}
+		ev.Body = proto.EventBody(t.shown, *msg.GuildID, member)
+	}
+	if msg.Content != "" && t.direct == nil {
+		ev.BodyNoContent = withoutContent(msg, ev.Body)
+	}
+	return t.emit(ev, nil, func() {
 		t.b.overlay.pend(msg.ID, ev)
 		if effect != nil {
 			effect()
