@@ -26,7 +26,7 @@ func (s *Store) Apply(ctx context.Context, entries []core.Applied) error {
 	}
 	b := s.db.NewBatch()
 	defer b.Close()
-	w := &writer{store: s, batch: b, versions: map[string]version{}, last: map[proto.ID]proto.ID{}}
+	w := &writer{store: s, batch: b, versions: map[string]version{}, channels: map[proto.ID]*channelFacts{}}
 	for _, a := range entries {
 		if a.Bucket != bucket {
 			return fmt.Errorf("bucket %d: entry of bucket %d in one Apply", bucket, a.Bucket)
@@ -44,6 +44,14 @@ func (s *Store) Apply(ctx context.Context, entries []core.Applied) error {
 	if err := b.Commit(engine.NoSync); err != nil {
 		return fmt.Errorf("bucket %d: commit: %w", bucket, err)
 	}
+	for channel, f := range w.channels {
+		s.channels.change(channel, func(known *channelFacts) {
+			known.last = max(known.last, f.last)
+			if f.gone && (!known.gone || f.deleted.compare(known.deleted) > 0) {
+				known.gone, known.deleted = true, f.deleted
+			}
+		})
+	}
 	return nil
 }
 
@@ -51,13 +59,19 @@ func (s *Store) Apply(ctx context.Context, entries []core.Applied) error {
 type writer struct {
 	store    *Store
 	batch    *engine.Batch
-	versions map[string]version    // by key
-	last     map[proto.ID]proto.ID // newest id by channel
+	versions map[string]version         // by key
+	channels map[proto.ID]*channelFacts // with what the batch changes
 }
 
 func (w *writer) apply(e *pb.Event, v version) error {
 	switch e.Type {
 	case proto.EventMessageCreate, proto.EventMessageUpdate:
+		if body, ok := proto.StoredBody(e.Body); ok && e.Id != 0 && e.Channel != 0 {
+			if err := w.put(proto.ID(e.Channel), proto.ID(e.Id), v, body); err != nil {
+				return err
+			}
+			return w.reach(proto.ID(e.Channel), proto.ID(e.Id))
+		}
 		var m proto.Message
 		if err := json.Unmarshal(e.Body, &m); err != nil {
 			return err
@@ -65,7 +79,11 @@ func (w *writer) apply(e *pb.Event, v version) error {
 		if m.ID == 0 || m.ChannelID == 0 {
 			return errors.New("body names no message")
 		}
-		if err := w.put(m.ChannelID, m.ID, v, &m); err != nil {
+		body, err := encodeMessage(&m)
+		if err != nil {
+			return err
+		}
+		if err := w.put(m.ChannelID, m.ID, v, body); err != nil {
 			return err
 		}
 		return w.reach(m.ChannelID, m.ID)
@@ -113,20 +131,38 @@ func (w *writer) apply(e *pb.Event, v version) error {
 	return nil
 }
 
-// put writes a message, or a tombstone for a nil one, unless something newer is there.
-func (w *writer) put(channel, id proto.ID, v version, m *proto.Message) error {
+// put writes the JSON of a message, or a tombstone for nil, unless something newer is there.
+func (w *writer) put(channel, id proto.ID, v version, body []byte) error {
+	if dropped, err := w.dropped(channel, v); err != nil || dropped {
+		return err
+	}
 	key := messageKey(channel, id)
-	for _, k := range [][]byte{deletedKey(channel), key} {
-		if newer, err := w.newer(k, v); err != nil || newer {
+	if !w.store.channels.fresh(channel, id) {
+		if newer, err := w.newer(key, v); err != nil || newer {
 			return err
 		}
 	}
-	record, err := encodeMessage(v, m)
-	if err != nil {
-		return err
-	}
 	w.versions[string(key)] = v
-	return w.batch.Set(key, record, nil)
+	return w.batch.Set(key, messageRecord(v, body), nil)
+}
+
+// facts are those of a channel as the batch leaves them.
+func (w *writer) facts(channel proto.ID) (*channelFacts, error) {
+	if f := w.channels[channel]; f != nil {
+		return f, nil
+	}
+	f, err := w.store.facts(channel)
+	if err != nil {
+		return nil, err
+	}
+	w.channels[channel] = &f
+	return &f, nil
+}
+
+// dropped tells that the channel was deleted by something newer than v.
+func (w *writer) dropped(channel proto.ID, v version) (bool, error) {
+	f, err := w.facts(channel)
+	return err == nil && f.gone && f.deleted.compare(v) > 0, err
 }
 
 // deleteChannel drops all of a channel at once and leaves one version behind, against which anything that comes late loses.
@@ -136,6 +172,11 @@ func (w *writer) deleteChannel(channel proto.ID, v version) error {
 		return err
 	}
 	w.versions[string(key)] = v
+	f, err := w.facts(channel)
+	if err != nil {
+		return err
+	}
+	f.gone, f.deleted = true, v
 	if err := w.batch.Set(key, v.append(nil), nil); err != nil {
 		return err
 	}
@@ -170,21 +211,10 @@ func (w *writer) newer(key []byte, v version) (bool, error) {
 
 // reach raises the id of a channel's newest message.
 func (w *writer) reach(channel, id proto.ID) error {
-	last, ok := w.last[channel]
-	if !ok {
-		v, err := w.store.get(lastKey(channel))
-		if err != nil {
-			return err
-		}
-		if v != nil {
-			if last, err = decodeID(v); err != nil {
-				return err
-			}
-		}
+	f, err := w.facts(channel)
+	if err != nil || id <= f.last {
+		return err
 	}
-	w.last[channel] = max(last, id)
-	if id <= last {
-		return nil
-	}
+	f.last = id
 	return w.batch.Set(lastKey(channel), encodeID(id), nil)
 }

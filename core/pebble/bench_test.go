@@ -12,13 +12,15 @@ import (
 const channel = proto.ID(7 << 12)
 
 func message(b *testing.B, i int) core.Applied {
-	body, err := json.Marshal(proto.Message{ID: proto.ID(1<<22 + i), ChannelID: channel, Author: proto.NewUser(1, "Alice", false),
+	id := proto.ID(1<<22 + i)
+	body, err := json.Marshal(proto.Message{ID: id, ChannelID: channel, Author: proto.NewUser(1, "Alice", false),
 		Content: "Of the gulls that pass here in October about a third have rings, and of those a third are legible."})
 	if err != nil {
 		b.Fatal(err)
 	}
 	return core.Applied{Bucket: 7, Sequence: uint64(i), Entry: &pb.Entry{Epoch: 1, Counter: uint64(i),
-		Events: []*pb.Event{{Type: proto.EventMessageCreate, Body: body}}}}
+		Events: []*pb.Event{{Type: proto.EventMessageCreate, Guild: 7 << 12, Channel: uint64(channel), Id: uint64(id),
+			Body: proto.EventBody(body, 7<<12, []byte(`{"nick":null,"avatar":null,"roles":[],"joined_at":"2026-01-02T03:04:05.678000+00:00"}`))}}}}
 }
 
 // BenchmarkCreate applies one message an entry, making its body included.

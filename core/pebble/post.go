@@ -69,10 +69,11 @@ func (w *writer) pins(body []byte, v version) error {
 
 // record writes version, flags and the JSON of a value (none for nil) under a key, unless something newer is there or the channel is gone.
 func (w *writer) record(channel proto.ID, key []byte, v version, gone bool, value any) error {
-	for _, k := range [][]byte{deletedKey(channel), key} {
-		if newer, err := w.newer(k, v); err != nil || newer {
-			return err
-		}
+	if dropped, err := w.dropped(channel, v); err != nil || dropped {
+		return err
+	}
+	if newer, err := w.newer(key, v); err != nil || newer {
+		return err
 	}
 	b := v.append(make([]byte, 0, headerSize))
 	switch {

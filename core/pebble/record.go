@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -115,23 +114,24 @@ func decodeCheckpoint(bucket int, v []byte) (core.Checkpoint, error) {
 	return core.Checkpoint{Bucket: bucket, Sequence: at(0), Counter: at(1), Epoch: at(2), LastID: proto.ID(at(3)), Incarnation: at(4)}, nil
 }
 
-// encodeMessage gives the record of a message in the form that is stored; nil m makes a tombstone.
-func encodeMessage(v version, m *proto.Message) ([]byte, error) {
-	if m == nil {
-		return append(v.append(make([]byte, 0, headerSize)), flagDeleted), nil
+// messageRecord is the record of a message in the form that is stored; a nil body makes a tombstone.
+func messageRecord(v version, body []byte) []byte {
+	b := v.append(make([]byte, 0, headerSize+len(body)))
+	if body == nil {
+		return append(b, flagDeleted)
 	}
+	return append(append(b, 0), body...)
+}
+
+// encodeMessage gives the JSON of a message in the form that is stored.
+func encodeMessage(m *proto.Message) ([]byte, error) {
 	rest := m.Stored()
 	notNil(&rest.Mentions)
 	notNil(&rest.MentionRoles)
 	notNil(&rest.Attachments)
 	notNil(&rest.Embeds)
 	notNil(&rest.Components)
-	var b bytes.Buffer
-	b.Write(append(v.append(make([]byte, 0, headerSize)), 0))
-	if err := json.NewEncoder(&b).Encode(rest); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return json.Marshal(rest)
 }
 
 // notNil makes a list that JSON writes as [], not null.

@@ -9,10 +9,11 @@ import (
 )
 
 func TestTruncated(t *testing.T) {
-	message, err := encodeMessage(version{1, 2, 3}, &proto.Message{ID: 1, ChannelID: 2, Author: proto.NewUser(3, "Alice", false)})
+	body, err := encodeMessage(&proto.Message{ID: 1, ChannelID: 2, Author: proto.NewUser(3, "Alice", false)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	message := messageRecord(version{1, 2, 3}, body)
 	for _, c := range []struct {
 		name   string
 		whole  []byte
@@ -36,7 +37,7 @@ func TestTruncated(t *testing.T) {
 			}
 		}
 	}
-	for n := headerSize; n < len(message)-1; n++ { // the last byte is a line feed
+	for n := headerSize; n < len(message); n++ {
 		if _, err := decodeMessage(message[:n]); err == nil {
 			t.Fatalf("message: %d of %d bytes were taken", n, len(message))
 		}
@@ -68,10 +69,11 @@ func TestVersionOrder(t *testing.T) {
 }
 
 func FuzzRecord(f *testing.F) {
-	message, err := encodeMessage(version{1, 2, 3}, &proto.Message{ID: 1, ChannelID: 2, Author: proto.NewUser(3, "Alice", false)})
+	body, err := encodeMessage(&proto.Message{ID: 1, ChannelID: 2, Author: proto.NewUser(3, "Alice", false)})
 	if err != nil {
 		f.Fatal(err)
 	}
+	message := messageRecord(version{1, 2, 3}, body)
 	f.Add(message)
 	f.Add(encodeCheckpoint(core.Checkpoint{Bucket: 7, Sequence: 1}))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -81,7 +83,7 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		if m, err := decodeMessage(b); err == nil {
-			if _, err := encodeMessage(version{}, &m); err != nil {
+			if _, err := encodeMessage(&m); err != nil {
 				t.Errorf("decoded, but not encoded again: %v", err)
 			}
 		}

@@ -25,7 +25,8 @@ const (
 
 // A Store is a core.History in one folder. Any goroutine may call it; Apply and reads of different buckets run side by side.
 type Store struct {
-	db *engine.DB
+	db       *engine.DB
+	channels channels
 }
 
 var _ core.History = (*Store)(nil)
