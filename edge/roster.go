@@ -80,8 +80,9 @@ func (l *loop) forgetGuild(g *guild) {
 // fanOut hands ev to every session that e is meant for: rights by class, intents by session.
 func (l *loop) fanOut(g *guild, e *pb.Event, ev *event) {
 	want, intent, channel := proto.Permissions(e.Required), proto.Intent(e.Type), proto.ID(e.Channel)
+	either := proto.EitherRight(e.Type)
 	for _, c := range g.classes {
-		if want != 0 && !c.can(g, channel, want) {
+		if want != 0 && !c.can(g, channel, want) || either != 0 && c.inGuild(g)&either == 0 {
 			continue
 		}
 		for _, m := range c.members {

@@ -12,10 +12,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/loadtest/client"
 	"github.com/starling-chat/starling/proto"
 )
@@ -107,7 +110,9 @@ func TestHostileBodies(t *testing.T) {
 		{"POST", "/auth/login", `{"login":{"$gt":""},"password":{"$gt":""}}`, 400, 50035},
 		{"POST", "/auth/register", `{"username":"' OR 1=1 --","password":"correct horse battery"}`, 400, 50035},
 	} {
-		s.answers(t, s.eve, tt.method, tt.path, tt.body, tt.status, tt.code)
+		t.Run(fmt.Sprintf("%s %.60s %.60q", tt.method, tt.path, tt.body), func(t *testing.T) {
+			s.answers(t, s.eve, tt.method, tt.path, tt.body, tt.status, tt.code)
+		})
 	}
 	var last []proto.Message
 	must(t, s.eve.Call(within(t, patience), "GET", send+"?limit=100", nil, &last))
@@ -158,9 +163,13 @@ func TestHostileIDs(t *testing.T) {
 		{"PATCH", mine + "/messages/" + s.message.ID.String(), text, 404, 10008},
 		{"DELETE", mine + "/messages/" + s.message.ID.String(), "", 404, 10008},
 		{"GET", "/guilds/" + s.general.String(), "", 404, 10004},
+		{"DELETE", "/users/@me/guilds/" + s.guild.ID.String(), "", 404, 10004}, // nobody leaves where she is not
+		{"DELETE", "/users/@me/guilds/4611686018427387904", "", 404, 10004},
 		{"GET", "/channels/" + s.guild.ID.String(), "", 404, 10003},
 	} {
-		s.answers(t, s.eve, tt.method, tt.path, tt.body, tt.status, tt.code)
+		t.Run(fmt.Sprintf("%s %.60s %.60q", tt.method, tt.path, tt.body), func(t *testing.T) {
+			s.answers(t, s.eve, tt.method, tt.path, tt.body, tt.status, tt.code)
+		})
 	}
 	for _, path := range []string{"", "/channels", "/roles", "/members", "/members/" + s.town.person.User.ID.String()} {
 		a := take[*client.Answer](t)(s.eve.Raw(within(t, patience), "GET", "/guilds/"+s.guild.ID.String()+path, nil))
@@ -235,21 +244,35 @@ func TestHostileTokens(t *testing.T) {
 	must(t, r.As("Bearer "+gone.Token).Logout(ctx, gone.RefreshToken))
 	tokens["logged out"] = gone.Token
 
+	// And those that were good until a moment ago: of a login that is alive, signed by the mesh's own key, with another life.
+	keys, err := auth.OpenKeys(filepath.Join(s.m.DataDir(), "core", "keys"))
+	must(t, err)
+	now := time.Now()
+	alive, err := keys.Verify(s.town.person.Token, now)
+	must(t, err)
+	sign := func(at time.Time, life time.Duration) string { return take[string](t)(keys.Sign(alive, at, life)) }
+	tokens["expired"] = sign(now.Add(-time.Hour), 50*time.Minute)
+	tokens["expired just now"] = sign(now.Add(-time.Minute), 50*time.Second)
+	tokens["of tomorrow"] = sign(now.Add(24*time.Hour), time.Hour)
+	must(t, s.eve.As("Bearer "+sign(now, time.Hour)).Call(ctx, "GET", "/users/@me", nil, nil)) // the forger's tools work
+
 	for what, token := range tokens {
-		for _, scheme := range []string{"Bot ", "Bearer ", ""} {
-			a := take[*client.Answer](t)(s.eve.As(scheme+token).Raw(ctx, "GET", "/users/@me", nil))
-			if a.Status != 401 {
-				t.Errorf("%s%s: %d %s, want 401", scheme, what, a.Status, a.Body)
+		t.Run(what, func(t *testing.T) {
+			for _, scheme := range []string{"Bot ", "Bearer ", ""} {
+				a := take[*client.Answer](t)(s.eve.As(scheme+token).Raw(ctx, "GET", "/users/@me", nil))
+				if a.Status != 401 {
+					t.Errorf("%q: %d %s, want 401", scheme, a.Status, a.Body)
+				}
 			}
-		}
-		if len(token) > 4000 {
-			continue
-		}
-		g := s.dial(0, client.Options{})
-		must(t, g.Identify(token, nil))
-		if got, err := g.Closed(within(t, patience)); got != proto.CloseAuthFailed {
-			t.Errorf("IDENTIFY, %s: closed with %v (%v), want 4004", what, got, err)
-		}
+			if len(token) > 4000 {
+				return
+			}
+			g := s.dial(0, client.Options{})
+			must(t, g.Identify(token, nil))
+			if got, err := g.Closed(within(t, patience)); got != proto.CloseAuthFailed {
+				t.Errorf("IDENTIFY: closed with %v (%v), want 4004", got, err)
+			}
+		})
 	}
 	must(t, s.owner.Call(ctx, "GET", "/users/@me", nil, nil))
 }
@@ -314,18 +337,13 @@ func TestHostilePathsAndHeaders(t *testing.T) {
 		{"method override", "POST /api/v10" + theirs + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-HTTP-Method-Override: DELETE\r\n" + auth + "\r\n", []int{405}},
 		{"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", []int{400, 405, 505}},
 	} {
-		resp, body, err := tcp(t, addr, tt.request)
-		if err != nil {
-			t.Errorf("%s: %v", tt.what, err)
-			continue
-		}
-		ok := false
-		for _, want := range tt.want {
-			ok = ok || resp.StatusCode == want
-		}
-		if !ok || strings.Contains(body, "private") || resp.Header.Get("Location") != "" {
-			t.Errorf("%s: %s %s %.200s, want %v", tt.what, resp.Status, resp.Header.Get("Location"), body, tt.want)
-		}
+		t.Run(tt.what, func(t *testing.T) {
+			resp, body, err := tcp(t, addr, tt.request)
+			must(t, err)
+			if !slices.Contains(tt.want, resp.StatusCode) || strings.Contains(body, "private") || resp.Header.Get("Location") != "" {
+				t.Errorf("%s %s %.200s, want %v", resp.Status, resp.Header.Get("Location"), body, tt.want)
+			}
+		})
 	}
 	take[proto.Channel](t)(callChannel(t, s))
 }

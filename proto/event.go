@@ -97,6 +97,16 @@ func DirectIntent(event string) int64 {
 // Intent tells which intent a session needs for an event of a guild; 0 = none.
 func Intent(event string) int64 { return intents[event] }
 
+// EitherRight tells which rights a member needs one of, in the guild as a whole, to hear of an event; 0 = none. It comes on top of what the
+// event itself requires.
+func EitherRight(event string) Permissions {
+	switch event {
+	case EventGuildBanAdd, EventGuildBanRemove:
+		return PermBanMembers | PermViewAuditLog
+	}
+	return 0
+}
+
 var intents = map[string]int64{
 	EventGuildUpdate:       IntentGuilds,
 	EventChannelCreate:     IntentGuilds,

@@ -92,5 +92,10 @@ func (s *Server) leaveGuild(c *call) (reply, error) {
 	}
 	cmd := c.guildCommand(core.KindMemberRemove, guild)
 	cmd.Target = uint64(c.who.User)
-	return s.do(c, cmd, nil)
+	r, err := s.do(c, cmd, nil)
+	var e *proto.Error
+	if errors.As(err, &e) && e.Code == proto.ErrMissingAccess.Code {
+		return reply{}, proto.ErrUnknownGuild // nobody leaves where he is not: as if it were not there
+	}
+	return r, err
 }

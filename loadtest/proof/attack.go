@@ -74,7 +74,7 @@ func (w *wire) attack(ctx context.Context) error {
 			break
 		}
 	}
-	w.r.line("heap after the attack", fmt.Sprintf("≤ %.1f MiB (%.1f before)", before*memoryBound, before), fmt.Sprintf("%.1f MiB", after),
+	w.r.line("heap after the attack, collected", fmt.Sprintf("≤ %.1f MiB (%.1f before)", before*memoryBound, before), fmt.Sprintf("%.1f MiB", after),
 		after <= before*memoryBound)
 	return nil
 }

@@ -33,7 +33,7 @@ func proveWire(ctx context.Context, r *report, args []string) error {
 	flags := flag.NewFlagSet("proof wire", flag.ContinueOnError)
 	flags.SetOutput(r.progress)
 	readme := flags.Bool("readme", false, "put the lines into README.md, in place of the last run's")
-	only := flags.String("only", "", "load or attack")
+	only := flags.String("only", "", "load, attack or hostile")
 	kinds := flags.String("attack", "", "of rest, logins, frames, idle, by comma; empty = all")
 	bin := flags.String("bin", "", "the binary; empty = built now")
 	if err := flags.Parse(args); err != nil {
@@ -65,7 +65,7 @@ func proveWire(ctx context.Context, r *report, args []string) error {
 	if *kinds != "" {
 		w.parts = strings.Split(*kinds, ",")
 	}
-	if *only != "attack" {
+	if *only == "" || *only == "load" {
 		if err := w.connect(ctx); err != nil {
 			return err
 		}
@@ -76,9 +76,14 @@ func proveWire(ctx context.Context, r *report, args []string) error {
 			return err
 		}
 	}
-	if *only != "load" {
+	if *only == "" || *only == "attack" {
 		if err := w.attack(ctx); err != nil {
 			return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+		}
+	}
+	if *only == "" || *only == "hostile" {
+		if err := w.hostile(ctx); err != nil {
+			return err
 		}
 	}
 	if *only != "" {
