@@ -114,6 +114,19 @@ func TestEditReplyDelete(t *testing.T) {
 	s.called("delete 11 1001")
 }
 
+// What tells of a pin reads as such, and is nothing to edit.
+func TestPinnedNotice(t *testing.T) {
+	s := newStage(t).begin()
+	s.event("MESSAGE_CREATE", message(600, 11, alice, "house rules"))
+	note := message(601, 11, alice, "")
+	note.Type = proto.MessagePinned
+	s.event("MESSAGE_CREATE", note)
+	s.sees("pinned a message")
+	s.press(up)
+	s.line(", all of them")
+	s.called("edit 11 600 house rules, all of them")
+}
+
 func TestCommands(t *testing.T) {
 	s := newStage(t).begin()
 	s.line("/help")

@@ -146,7 +146,7 @@ func (m *model) mine() *entry {
 		return nil
 	}
 	for i := len(m.here.lines.entries) - 1; i >= 0; i-- {
-		if e := m.here.lines.entries[i]; e.author == m.world.me {
+		if e := m.here.lines.entries[i]; e.author == m.world.me && !e.notice {
 			return e
 		}
 	}

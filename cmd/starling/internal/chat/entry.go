@@ -30,6 +30,7 @@ type entry struct {
 	mention bool // of me
 	reply   proto.ID
 	quote   string // what it is a reply to, in one line
+	notice  bool   // of what somebody did: not his words
 
 	// Of messages of ours that are not known to have arrived.
 	draft client.Draft
@@ -83,6 +84,9 @@ func (w *world) entry(ch *channel, m client.Message) *entry {
 	w.know(m.Author)
 	e := &entry{id: m.ID, author: m.Author.ID, name: w.nameOf(m.Author.ID), at: time.Time(m.Timestamp), edited: m.EditedTimestamp != nil,
 		text: clean(w.resolve(ch.guild, m.Content))}
+	if m.Type == proto.MessagePinned {
+		e.text, e.notice = "pinned a message", true
+	}
 	if m.Member != nil && m.Member.Nick != nil && *m.Member.Nick != "" {
 		e.name = cleanLine(*m.Member.Nick)
 	}
