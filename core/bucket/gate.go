@@ -14,6 +14,10 @@ import (
 const (
 	gateMemory = time.Second            // that a store that did not answer is not asked again
 	gateProbe  = 250 * time.Millisecond // that the next who asks waits
+	// What one read may cost before the gate shuts, and with it everybody who waits for the bucket: sends are to be answered within 400 ms.
+	// Lists of the directory have readTimeout.
+	historyRead   = 300 * time.Millisecond
+	directoryRead = 500 * time.Millisecond
 )
 
 // A gate keeps buckets from waiting for a store that does not answer: a bucket that reads does nothing else, so an edit of one message must
@@ -50,18 +54,17 @@ func (g *gate) note(answered bool) {
 var errGate = fmt.Errorf("%w: it did not answer a moment ago", core.ErrAway)
 
 // through makes one read of a store behind the gate.
-func through[T any](ctx context.Context, g *gate, read func(context.Context) (T, error)) (T, error) {
+func through[T any](ctx context.Context, g *gate, limit time.Duration, read func(context.Context) (T, error)) (T, error) {
 	probe, ok := g.enter()
 	if !ok {
 		var none T
 		return none, errGate
 	}
-	asking := ctx
 	if probe {
-		var cancel context.CancelFunc
-		asking, cancel = context.WithTimeout(ctx, gateProbe)
-		defer cancel()
+		limit = gateProbe
 	}
+	asking, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	v, err := read(asking)
 	switch {
 	case core.Away(err), errors.Is(err, context.DeadlineExceeded):
@@ -79,57 +82,75 @@ type gatedDirectory struct {
 }
 
 func (d gatedDirectory) Guild(ctx context.Context, id proto.ID) (proto.Guild, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (proto.Guild, error) { return d.Directory.Guild(ctx, id) })
+	return through(ctx, d.gate, directoryRead, func(ctx context.Context) (proto.Guild, error) {
+		return d.Directory.Guild(ctx, id)
+	})
 }
 
 func (d gatedDirectory) Member(ctx context.Context, guild, user proto.ID) (proto.Member, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (proto.Member, error) { return d.Directory.Member(ctx, guild, user) })
+	return through(ctx, d.gate, directoryRead, func(ctx context.Context) (proto.Member, error) {
+		return d.Directory.Member(ctx, guild, user)
+	})
 }
 
 func (d gatedDirectory) Members(ctx context.Context, guild, after proto.ID, limit int) ([]proto.Member, error) {
-	return through(ctx, d.gate, func(ctx context.Context) ([]proto.Member, error) {
+	return through(ctx, d.gate, readTimeout, func(ctx context.Context) ([]proto.Member, error) {
 		return d.Directory.Members(ctx, guild, after, limit)
 	})
 }
 
 func (d gatedDirectory) User(ctx context.Context, id proto.ID) (proto.User, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (proto.User, error) { return d.Directory.User(ctx, id) })
+	return through(ctx, d.gate, directoryRead, func(ctx context.Context) (proto.User, error) {
+		return d.Directory.User(ctx, id)
+	})
 }
 
 func (d gatedDirectory) GuildsOf(ctx context.Context, user proto.ID) ([]proto.ID, error) {
-	return through(ctx, d.gate, func(ctx context.Context) ([]proto.ID, error) { return d.Directory.GuildsOf(ctx, user) })
+	return through(ctx, d.gate, readTimeout, func(ctx context.Context) ([]proto.ID, error) {
+		return d.Directory.GuildsOf(ctx, user)
+	})
 }
 
 func (d gatedDirectory) DirectsOf(ctx context.Context, user proto.ID) ([]core.Direct, error) {
-	return through(ctx, d.gate, func(ctx context.Context) ([]core.Direct, error) { return d.Directory.DirectsOf(ctx, user) })
+	return through(ctx, d.gate, readTimeout, func(ctx context.Context) ([]core.Direct, error) {
+		return d.Directory.DirectsOf(ctx, user)
+	})
 }
 
 func (d gatedDirectory) Direct(ctx context.Context, channel proto.ID) (core.Direct, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (core.Direct, error) { return d.Directory.Direct(ctx, channel) })
+	return through(ctx, d.gate, directoryRead, func(ctx context.Context) (core.Direct, error) {
+		return d.Directory.Direct(ctx, channel)
+	})
 }
 
 func (d gatedDirectory) Ban(ctx context.Context, guild, user proto.ID) (proto.Ban, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (proto.Ban, error) { return d.Directory.Ban(ctx, guild, user) })
+	return through(ctx, d.gate, directoryRead, func(ctx context.Context) (proto.Ban, error) {
+		return d.Directory.Ban(ctx, guild, user)
+	})
 }
 
 func (d gatedDirectory) Prunable(ctx context.Context, guild proto.ID, q core.PruneQuery, limit int) ([]proto.Member, error) {
-	return through(ctx, d.gate, func(ctx context.Context) ([]proto.Member, error) { return d.Directory.Prunable(ctx, guild, q, limit) })
+	return through(ctx, d.gate, readTimeout, func(ctx context.Context) ([]proto.Member, error) {
+		return d.Directory.Prunable(ctx, guild, q, limit)
+	})
 }
 
 func (d gatedDirectory) Invite(ctx context.Context, code string, now time.Time) (proto.Invite, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (proto.Invite, error) { return d.Directory.Invite(ctx, code, now) })
+	return through(ctx, d.gate, directoryRead, func(ctx context.Context) (proto.Invite, error) {
+		return d.Directory.Invite(ctx, code, now)
+	})
 }
 
 func (d gatedDirectory) Relationships(ctx context.Context, user proto.ID) ([]proto.Relationship, error) {
-	return through(ctx, d.gate, func(ctx context.Context) ([]proto.Relationship, error) { return d.Directory.Relationships(ctx, user) })
+	return through(ctx, d.gate, readTimeout, func(ctx context.Context) ([]proto.Relationship, error) {
+		return d.Directory.Relationships(ctx, user)
+	})
 }
 
 func (d gatedDirectory) Account(ctx context.Context, id proto.ID) (core.Account, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (core.Account, error) { return d.Directory.Account(ctx, id) })
-}
-
-func (d gatedDirectory) Hold(ctx context.Context, username string, command []byte, now time.Time) (bool, error) {
-	return through(ctx, d.gate, func(ctx context.Context) (bool, error) { return d.Directory.Hold(ctx, username, command, now) })
+	return through(ctx, d.gate, directoryRead, func(ctx context.Context) (core.Account, error) {
+		return d.Directory.Account(ctx, id)
+	})
 }
 
 // A gatedHistory is what buckets read of the history while they execute.
@@ -139,33 +160,43 @@ type gatedHistory struct {
 }
 
 func (h gatedHistory) Message(ctx context.Context, channel, id proto.ID) (proto.Message, error) {
-	return through(ctx, h.gate, func(ctx context.Context) (proto.Message, error) { return h.History.Message(ctx, channel, id) })
+	return through(ctx, h.gate, historyRead, func(ctx context.Context) (proto.Message, error) {
+		return h.History.Message(ctx, channel, id)
+	})
 }
 
 func (h gatedHistory) Before(ctx context.Context, channel, before proto.ID, n int) ([]proto.Message, error) {
-	return through(ctx, h.gate, func(ctx context.Context) ([]proto.Message, error) { return h.History.Before(ctx, channel, before, n) })
+	return through(ctx, h.gate, historyRead, func(ctx context.Context) ([]proto.Message, error) {
+		return h.History.Before(ctx, channel, before, n)
+	})
 }
 
 func (h gatedHistory) After(ctx context.Context, channel, after proto.ID, n int) ([]proto.Message, error) {
-	return through(ctx, h.gate, func(ctx context.Context) ([]proto.Message, error) { return h.History.After(ctx, channel, after, n) })
+	return through(ctx, h.gate, historyRead, func(ctx context.Context) ([]proto.Message, error) {
+		return h.History.After(ctx, channel, after, n)
+	})
 }
 
 func (h gatedHistory) LastID(ctx context.Context, channel proto.ID) (proto.ID, error) {
-	return through(ctx, h.gate, func(ctx context.Context) (proto.ID, error) { return h.History.LastID(ctx, channel) })
+	return through(ctx, h.gate, historyRead, func(ctx context.Context) (proto.ID, error) {
+		return h.History.LastID(ctx, channel)
+	})
 }
 
 func (h gatedHistory) Pins(ctx context.Context, channel proto.ID) ([]core.Pin, error) {
-	return through(ctx, h.gate, func(ctx context.Context) ([]core.Pin, error) { return h.History.Pins(ctx, channel) })
+	return through(ctx, h.gate, historyRead, func(ctx context.Context) ([]core.Pin, error) {
+		return h.History.Pins(ctx, channel)
+	})
 }
 
 func (h gatedHistory) Reactions(ctx context.Context, channel proto.ID, messages []proto.ID) (map[proto.ID][]core.Tally, error) {
-	return through(ctx, h.gate, func(ctx context.Context) (map[proto.ID][]core.Tally, error) {
+	return through(ctx, h.gate, historyRead, func(ctx context.Context) (map[proto.ID][]core.Tally, error) {
 		return h.History.Reactions(ctx, channel, messages)
 	})
 }
 
 func (h gatedHistory) Reacted(ctx context.Context, channel proto.ID, rounds []proto.ID, user proto.ID) (map[proto.ID]bool, error) {
-	return through(ctx, h.gate, func(ctx context.Context) (map[proto.ID]bool, error) {
+	return through(ctx, h.gate, historyRead, func(ctx context.Context) (map[proto.ID]bool, error) {
 		return h.History.Reacted(ctx, channel, rounds, user)
 	})
 }

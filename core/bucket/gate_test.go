@@ -19,7 +19,7 @@ func TestGate(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), readTimeout)
 			defer cancel()
 			begun := time.Now()
-			_, err = through(ctx, &g, func(ctx context.Context) (int, error) {
+			_, err = through(ctx, &g, historyRead, func(ctx context.Context) (int, error) {
 				asked++
 				if frozen {
 					<-ctx.Done()
@@ -36,7 +36,7 @@ func TestGate(t *testing.T) {
 				t.Errorf("%s: got %v after %v, asked %d times; want %v after %v, %d", what, err, took, asked, want, wantTook, wantAsked)
 			}
 		}
-		check("frozen", context.DeadlineExceeded, readTimeout, 1)
+		check("frozen", context.DeadlineExceeded, historyRead, 1)
 		for range 3 {
 			check("known to be frozen", core.ErrAway, 0, 0)
 		}
@@ -55,7 +55,7 @@ func TestGateIgnoresCancelled(t *testing.T) {
 	var g gate
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := through(ctx, &g, func(ctx context.Context) (int, error) { return 0, ctx.Err() }); !errors.Is(err, context.Canceled) {
+	if _, err := through(ctx, &g, historyRead, func(ctx context.Context) (int, error) { return 0, ctx.Err() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if _, ok := g.enter(); !ok {
