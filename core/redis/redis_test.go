@@ -23,11 +23,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// open opens a store on a server, in a database that no other package uses: what these tests have lapse is theirs. A busy machine may be slow: what a short time-out does has tests of its own.
+// open opens a store on a server, in a database that no other package uses, and empties it. A busy machine may be slow: what a short time-out does has tests of its own.
 func open(t *testing.T, address string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), address+"?read_timeout=10s&db=9", slog.New(slog.DiscardHandler))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
