@@ -45,6 +45,9 @@ func (l *loop) guildEvent(g *guild, seq uint64, e *pb.Event) {
 			ch.LastMessageID = &id
 		}
 		l.fanOut(g, e, newEvent(e))
+	case proto.EventChannelPinsUpdate:
+		err = g.pinsSet(e)
+		l.fanOut(g, e, newEvent(e))
 	default:
 		if e.Type != "" && e.Type[0] != '_' {
 			l.fanOut(g, e, newEvent(e))
@@ -133,7 +136,7 @@ func (l *loop) channelSet(g *guild, e *pb.Event) error {
 		return err
 	}
 	if old := g.channels[ch.ID]; old != nil && ch.LastMessageID == nil {
-		ch.LastMessageID = old.LastMessageID
+		ch.LastMessageID, ch.LastPinTimestamp = old.LastMessageID, old.LastPinTimestamp
 	}
 	l.change(g, g.memberships(), newEvent(e), func() {
 		g.setChannel(ch)
@@ -141,6 +144,18 @@ func (l *loop) channelSet(g *guild, e *pb.Event) error {
 			c.forget(ch.ID)
 		}
 	})
+	return nil
+}
+
+// pinsSet notes when a channel's newest pin was pinned.
+func (g *guild) pinsSet(e *pb.Event) error {
+	var u proto.ChannelPinsUpdate
+	if err := json.Unmarshal(e.Body, &u); err != nil {
+		return err
+	}
+	if ch := g.channels[u.ChannelID]; ch != nil {
+		ch.LastPinTimestamp = u.LastPinTimestamp
+	}
 	return nil
 }
 
