@@ -97,6 +97,10 @@ start_all() {
     mkdir -p "$dir/$name"
     local port
     port=$(cat "$dir/$name/port" 2>/dev/null || true)
+    for _ in {1..50}; do # of a server killed a moment ago it may not be closed yet; clients look for the next one there
+      if [ -z "$port" ] || ! listening "$port"; then break; fi
+      sleep 0.1
+    done
     if [ -z "$port" ] || listening "$port"; then port=$(free_port) && echo "$port" >"$dir/$name/port"; fi
     "${name}_launch" "$port"
     started+=("$name")
