@@ -41,8 +41,10 @@ type gopher struct {
 	bot     client.Bot
 	limited atomic.Int64 // 429s that discordgo met
 
-	mu   sync.Mutex
-	conn net.Conn // the last socket
+	mu    sync.Mutex
+	conn  net.Conn      // the last socket
+	held  holding       // what the state held after the last event, if it is watched
+	moved chan struct{} // closed and replaced with held
 }
 
 type toEdge struct {
@@ -56,13 +58,21 @@ func (e toEdge) RoundTrip(r *http.Request) (*http.Response, error) {
 	return e.RoundTripper.RoundTrip(r)
 }
 
-func (w *town) gopher(edge int, bot client.Bot) *gopher {
+func (w *town) gopher(edge int, bot client.Bot) *gopher { return w.gopherWith(edge, bot, nil) }
+
+// gopherWith has configure change the session before it connects.
+func (w *town) gopherWith(edge int, bot client.Bot, configure func(*gopher)) *gopher {
+	w.t.Helper()
+	return w.gopherAt(w.m.Addr(edge), bot, configure)
+}
+
+func (w *town) gopherAt(addr string, bot client.Bot, configure func(*gopher)) *gopher {
 	w.t.Helper()
 	endpoints()
 	s := take[*discordgo.Session](w.t)(discordgo.New("Bot " + bot.Token))
-	g := &gopher{Session: s, Log: client.NewLog(w.tell), w: w, bot: bot}
+	g := &gopher{Session: s, Log: client.NewLog(w.tell), w: w, bot: bot, moved: make(chan struct{})}
 	tr := &http.Transport{}
-	s.Client = &http.Client{Transport: toEdge{tr, w.m.Addr(edge)}}
+	s.Client = &http.Client{Transport: toEdge{tr, addr}}
 	s.Dialer = &websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
 		c, err := net.Dial(network, addr)
 		g.mu.Lock()
@@ -80,6 +90,9 @@ func (w *town) gopher(edge int, bot client.Bot) *gopher {
 		g.Add(client.Event{Op: e.Operation, S: e.Sequence, T: e.Type, D: e.RawData})
 	})
 	s.AddHandler(func(_ *discordgo.Session, _ *discordgo.RateLimit) { g.limited.Add(1) })
+	if configure != nil {
+		configure(g)
+	}
 	must(w.t, s.Open())
 	w.t.Cleanup(func() {
 		s.Lock()

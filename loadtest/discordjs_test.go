@@ -53,8 +53,14 @@ func (w *town) runJS(dir, story string, bots ...client.Bot) {
 	for i, b := range bots {
 		tokens[i] = b.Token
 	}
-	cfg, err := json.Marshal(map[string]any{"story": story, "edges": []string{w.m.HTTP(0), w.m.HTTP(1)}, "tokens": tokens,
+	w.runStory(dir, map[string]any{"story": story, "edges": []string{w.m.HTTP(0), w.m.HTTP(1)}, "tokens": tokens,
 		"owner": w.owner.Token, "guild": w.guild.ID, "channel": w.general})
+}
+
+// runStory runs one of discordjs/ with what it reads as its configuration.
+func (w *town) runStory(dir string, story map[string]any) {
+	w.t.Helper()
+	cfg, err := json.Marshal(story)
 	must(w.t, err)
 	cmd := exec.CommandContext(within(w.t, 2*time.Minute), "node", "story.mjs")
 	cmd.Dir = dir
