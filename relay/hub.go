@@ -93,7 +93,8 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
-	h.done.Add(1)
+	h.done.Add(2)
+	go h.measure(ctx)
 	go h.beat(ctx, BeatSubject(cfg.Region))
 	if h.peers > 0 {
 		h.done.Add(1)

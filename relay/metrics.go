@@ -52,6 +52,24 @@ var (
 	digestLag = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "starling_relay_digest_lag_seconds", Help: "Age of the oldest last digest of a followed bucket.",
 	})
+	logBytes = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_log_bytes", Help: "What this hub keeps of the event log.",
+	})
+	logLimit = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_log_limit_bytes", Help: "What this hub may keep of it: the log's own limit, or what the disk has left.",
+	})
+	logAgeSeconds = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_log_oldest_seconds", Help: "Age of the oldest entry; a limit that bites keeps it below a day.",
+	})
+	streamsLed = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_streams_led", Help: "Streams of the log that this hub leads.",
+	})
+	hubsSeen = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_hubs_seen", Help: "Hubs of the region that this one sees, itself included.",
+	})
+	hubReady = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_hub_ready", Help: "1 while this hub is within a majority and has caught up with it.",
+	})
 	handshakesRefused = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "starling_relay_handshakes_refused_total", Help: "Certificates of the mesh that were refused, by reason.",
 	}, []string{"reason"})

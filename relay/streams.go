@@ -49,25 +49,31 @@ func OpenLog(ctx context.Context, bus *Bus, streams int) (*Log, error) {
 		return nil, fmt.Errorf("log: %w", err)
 	}
 	l := &Log{bus: bus, js: js, streams: streams}
+	if err := l.patiently(ctx, l.open); err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	return l, nil
+}
+
+// patiently does something again while it fails for reasons that pass, and says so from time to time.
+func (l *Log) patiently(ctx context.Context, f func(context.Context) error) error {
 	told := time.Now()
 	for {
-		err := l.open(ctx)
-		if err == nil {
-			return l, nil
-		}
-		if errors.Is(err, errRaced) && ctx.Err() == nil {
+		err := f(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errRaced) && ctx.Err() == nil:
 			continue
-		}
-		if !passing(err) {
-			return nil, fmt.Errorf("log: %w", err)
-		}
-		if time.Since(told) >= progressEvery {
+		case !passing(err):
+			return err
+		case time.Since(told) >= progressEvery:
 			told = time.Now()
-			bus.log.Warn("waiting for the log", "err", err)
+			l.bus.log.Warn("waiting for the log", "err", err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("log: %w: %w", ctx.Err(), err)
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		case <-time.After(openPause):
 		}
 	}
@@ -86,6 +92,44 @@ func passing(err error) bool {
 
 // codeNoPeers refuses a stream while fewer hubs are there than are to keep it.
 const codeNoPeers = 10005
+
+// Limit bounds what each hub keeps of the log, 0 for no bound: beyond, the oldest entries go before their day is over. A day of entries should
+// fit; hubs warn before the limit is reached.
+func (l *Log) Limit(ctx context.Context, bytes int64) error {
+	each := int64(-1)
+	if bytes > 0 {
+		each = max(bytes/int64(l.streams), 1)
+	}
+	err := l.patiently(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		for k := range l.streams {
+			g.Go(func() error { return l.limit(ctx, k, each) })
+		}
+		return g.Wait()
+	})
+	if err != nil {
+		return fmt.Errorf("log: limit: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) limit(ctx context.Context, k int, bytes int64) error {
+	ctx, cancel := context.WithTimeout(ctx, makeWait)
+	defer cancel()
+	s, err := l.js.Stream(ctx, streamName(l.bus.region, k))
+	if err != nil {
+		return fmt.Errorf("stream %d: %w", k, err)
+	}
+	c := s.CachedInfo().Config
+	if c.MaxBytes == bytes {
+		return nil
+	}
+	c.MaxBytes = bytes
+	if _, err := l.js.UpdateStream(ctx, c); err != nil {
+		return fmt.Errorf("stream %d: %w", k, err)
+	}
+	return nil
+}
 
 // open looks at the log once. Stream 0 says which log it is, and whether the rest of it was made.
 func (l *Log) open(ctx context.Context) error {

@@ -51,6 +51,7 @@ type Config struct {
 	MeshTLS    relay.TLSFiles // by which hubs know the core
 	Secret     string         // does so in plain text
 	LogStreams int            // how many streams the log has, fixed when it is made; 0 = 1
+	LogBytes   int64          // that each hub keeps of the log at most, a day's worth or more; 0 = no bound
 	RateLimits bool           // false: headers only
 	AccessLife time.Duration  // of a person's JWT; 0 = 15 min
 	Hasher     []string       // program that computes password hashes, see auth.HasherConfig; empty = here
@@ -149,6 +150,9 @@ func (s *Server) run(ctx context.Context) error {
 	eventLog, err := relay.OpenLog(ctx, bus, max(s.cfg.LogStreams, 1))
 	if err != nil {
 		return fmt.Errorf("core: log: %w", err)
+	}
+	if err := eventLog.Limit(ctx, s.cfg.LogBytes); err != nil {
+		return fmt.Errorf("core: %w", err)
 	}
 	claims := ownership.New(ownership.Config{Name: s.cfg.Name, Region: s.cfg.Region, Bus: bus, Log: s.log})
 	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: now.owned(directory),
