@@ -64,14 +64,18 @@ func TestLargeGuild(t *testing.T) {
 	big := w.core.AddGuild(13, w.alice, crowd...)
 	general := big.Channels[0]
 	var clients []*edgetest.Client
+	release := w.core.HoldGuilds() // so that all of them wait, however slow this machine is
 	for _, u := range crowd[:30] {
 		c := w.dial(t)
 		c.Send(proto.OpIdentify, map[string]any{"token": u.Token})
 		clients = append(clients, c)
 	}
-	for i, c := range clients {
+	for _, c := range clients {
 		c.ExpectOp(proto.OpHello)
 		c.Expect(proto.EventReady, nil)
+	}
+	release()
+	for i, c := range clients {
 		var g proto.GuildCreate
 		c.Expect(proto.EventGuildCreate, &g)
 		if len(g.Members) != 1 || g.Members[0].User.ID != crowd[i].ID || g.MemberCount != 301 || !g.Large {

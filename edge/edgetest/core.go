@@ -39,7 +39,8 @@ type Core struct {
 	down    bool
 	calls   map[string]int
 	start   func() (wait time.Duration, limited bool)
-	away    bool // buckets of guilds
+	away    bool          // buckets of guilds
+	held    chan struct{} // closed when guilds are told of; nil = always
 
 	presence *presence
 }
@@ -189,6 +190,17 @@ func (c *Core) GuildsAway(away bool) {
 	c.away = away
 }
 
+// HoldGuilds lets questions about guilds wait until release is called, which the end of the test does as well.
+func (c *Core) HoldGuilds() (release func()) {
+	held := make(chan struct{})
+	release = sync.OnceFunc(func() { close(held) })
+	c.mu.Lock()
+	c.held = held
+	c.mu.Unlock()
+	c.t.Cleanup(release)
+	return release
+}
+
 // queried answers a MemberQuery. The members of a guild are in order of ids where the test made them so.
 func queried(g *proto.Guild, call *pb.GuildCall) (rows []proto.Member) {
 	q := call.Query
@@ -288,6 +300,11 @@ func (c *Core) guild(_ context.Context, body []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls["guild"]++
+	if held := c.held; held != nil {
+		c.mu.Unlock()
+		<-held
+		c.mu.Lock()
+	}
 	if err := pbuf.Unmarshal(body, call); err != nil || c.down || c.away {
 		ans.Status = 503
 	} else if g := c.guilds[proto.ID(call.Guild)]; g != nil {
