@@ -110,7 +110,7 @@ func historyOn(ctx context.Context, r *report, s sizes, store string, open func(
 		}
 		homes[i] = w.channels[at]
 	}
-	err = fillAndRead(ctx, r, s, store, h, all, homes)
+	err = fillAndRead(ctx, r, s, store, filepath.Join(m.DataDir(), "core", "history"), h, all, homes)
 	if e := h.Close(); err == nil {
 		err = e
 	}
@@ -123,7 +123,7 @@ func historyOn(ctx context.Context, r *report, s sizes, store string, open func(
 	return readOverHTTP(ctx, r, s, store, m, all, homes)
 }
 
-func fillAndRead(ctx context.Context, r *report, s sizes, store string, h inside.History, all []shape, homes []sender) error {
+func fillAndRead(ctx context.Context, r *report, s sizes, store, dir string, h inside.History, all []shape, homes []sender) error {
 	for i, sh := range all {
 		if i > 0 && homes[i] == homes[i-1] {
 			continue
@@ -132,6 +132,15 @@ func fillAndRead(ctx context.Context, r *report, s sizes, store string, h inside
 		if err := inside.Fill(ctx, h, homes[i].channel, sh.ids, func(n int) { r.note("%d written", n) }); err != nil {
 			return err
 		}
+	}
+	if store == "Pebble" {
+		total := 0
+		for i, sh := range all {
+			if i == 0 || homes[i] != homes[i-1] {
+				total += len(sh.ids)
+			}
+		}
+		r.line("Pebble: bytes on disk of a message of "+fmt.Sprint(inside.ContentLength)+" characters", "told", fmt.Sprint(size(dir)/int64(total)), true)
 	}
 	for i, sh := range all {
 		pages := sh.pages(s)

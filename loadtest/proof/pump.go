@@ -55,6 +55,7 @@ type taken struct {
 	wall   time.Duration
 	errors []string // a few of those that were not answered as they should
 	failed int
+	sent   int // all of it, warming up included
 }
 
 func (t taken) rate() float64 { return float64(len(t.delays)) / t.wall.Seconds() }
@@ -109,6 +110,7 @@ type pumping struct {
 	mu     sync.Mutex
 	delays []time.Duration
 	failed int
+	sent   int
 	errors []string
 }
 
@@ -173,6 +175,9 @@ func (r *pumping) call(i, n int) error {
 	if err != nil {
 		return err
 	}
+	r.mu.Lock()
+	r.sent++
+	r.mu.Unlock()
 	r.slots[i].sent.Store(int64(time.Since(r.began)))
 	return r.p.nc.PublishRequest("api."+r.p.region, r.p.inbox+"."+strconv.Itoa(i), b)
 }
@@ -212,7 +217,7 @@ func (r *pumping) result() (taken, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.Sort(r.delays)
-	t := taken{delays: r.delays, wall: r.wall, errors: r.errors, failed: r.failed}
+	t := taken{delays: r.delays, wall: r.wall, errors: r.errors, failed: r.failed, sent: r.sent}
 	if len(t.delays) == 0 {
 		return t, errors.New("nothing was answered: " + strings.Join(t.errors, "; "))
 	}

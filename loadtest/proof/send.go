@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/starling-chat/starling/loadtest/mesh"
@@ -65,11 +67,15 @@ func sendTo(ctx context.Context, r *report, s sizes, stores string, spread, hot 
 	}
 	where := fmt.Sprintf("%s, %d channels in %d guilds", stores, len(w.channels), s.guilds)
 	r.atLeast(where+": acknowledged, calm", 0, calmly.rate(), calmly.told())
+	logBefore := size(filepath.Join(m.DataDir(), "hub"))
 	full, err := b.run(ctx, load{make: w.spread, flight: s.flight, warm: 2 * time.Second, lasting: s.lasting})
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
 	}
 	r.atLeast(fmt.Sprintf("%s: acknowledged, %d under way", where, s.flight), spread, full.rate(), full.told())
+	logged := size(filepath.Join(m.DataDir(), "hub")) - logBefore
+	r.line(fmt.Sprintf("%s: bytes in the log of a message of %d characters, at %.1f in an entry", stores, len(text), full.group), "told",
+		fmt.Sprint(logged/int64(max(full.sent, 1))), true)
 	one, err := b.run(ctx, load{make: w.hot, flight: s.flight / 2, warm: 2 * time.Second, lasting: s.lasting})
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
@@ -89,6 +95,19 @@ func sendTo(ctx context.Context, r *report, s sizes, stores string, spread, hot 
 	}
 	r.atLeast(fmt.Sprintf("%s: acknowledged over HTTP through two edges, %d connections", where, s.flight/8), 0, over.rate(), percentiles(over))
 	return nil
+}
+
+// size of all files in a folder, 0 where there is none.
+func size(dir string) (sum int64) {
+	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil { // else it went away meanwhile
+				sum += info.Size()
+			}
+		}
+		return nil
+	})
+	return sum
 }
 
 // A bench joins a pump with what the core tells of itself.
@@ -146,7 +165,9 @@ func percentiles(t taken) string {
 }
 
 func (m measured) told() string {
-	return fmt.Sprintf("%s; %.1f messages in a group; cores used: core %.2f, hub %.2f, senders %.2f", percentiles(m.taken), m.group, m.core, m.hub, m.own)
+	each := func(cores float64) float64 { return cores * 1e6 / m.rate() }
+	return fmt.Sprintf("%s; %.1f messages in a group; cores used: core %.2f, hub %.2f, senders %.2f; µs of CPU a message: core %.0f, hub %.0f",
+		percentiles(m.taken), m.group, m.core, m.hub, m.own, each(m.core), each(m.hub))
 }
 
 // call is an edge's form of a message.

@@ -27,6 +27,9 @@ const (
 // content is of the length that messages have on average.
 var content = strings.Repeat("a word or two, ", 8)
 
+// ContentLength is of each message that Fill writes.
+var ContentLength = len(content)
+
 // History is the store, to those outside.
 type History = core.History
 
