@@ -98,13 +98,13 @@ type recent[V any] struct {
 	mu         sync.Mutex
 	young, old map[proto.ID]recentEntry[V] // young becomes old when half the size is reached
 	changes    uint64                      // counts forgets, so that an answer asked for before one is not kept after it
+	away       time.Time                   // until then old answers count without asking: nobody answered a moment ago
+	probing    bool                        // somebody asks, to see whether that is still so
 }
 
 type recentEntry[V any] struct {
 	value V
 	at    time.Time // when it was answered
-	until time.Time // when it is asked for again
-	spare bool      // it was not answered when it was last asked for
 }
 
 func newRecent[V any](now func() time.Time) *recent[V] {
@@ -117,34 +117,44 @@ func (r *recent[V]) get(ctx context.Context, id proto.ID, good func(V) bool, ask
 	now := r.now()
 	r.mu.Lock()
 	e, found := r.lookLocked(id)
-	changes := r.changes
-	r.mu.Unlock()
-	if found && now.Before(e.until) && (good(e.value) || !e.spare) {
+	if found && now.Before(e.at.Add(identityLife)) {
+		r.mu.Unlock()
 		return e.value, nil
 	}
 	spare := found && now.Before(e.at.Add(identityStale)) && good(e.value)
+	known := !r.away.IsZero() // to be away
+	if spare && known && (r.probing || now.Before(r.away)) {
+		r.mu.Unlock()
+		return e.value, nil
+	}
+	probe := spare && known
+	r.probing = r.probing || probe
+	changes := r.changes
+	r.mu.Unlock()
+
 	if spare {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, identityPatience)
 		defer cancel()
 	}
 	v, err := ask(ctx)
-	switch {
-	case err == nil:
-		e = recentEntry[V]{value: v, at: r.now(), until: r.now().Add(identityLife)}
-	case spare:
-		e.until, e.spare = r.now().Add(identityLife), true // the next calls need not wait for the directory
-	default:
-		return v, err
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if changes == r.changes {
-		r.keepLocked(id, e)
-	} else if err != nil {
-		return v, err // it may be what was forgotten meanwhile
+	if probe {
+		r.probing = false
 	}
-	return e.value, nil
+	switch {
+	case err == nil:
+		r.away = time.Time{}
+		if changes == r.changes {
+			r.keepLocked(id, recentEntry[V]{value: v, at: r.now()})
+		}
+		return v, nil
+	case spare && changes == r.changes: // else it may be what was forgotten meanwhile
+		r.away = r.now().Add(identityLife)
+		return e.value, nil
+	}
+	return v, err
 }
 
 func (r *recent[V]) lookLocked(id proto.ID) (recentEntry[V], bool) {

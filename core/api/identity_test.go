@@ -63,6 +63,48 @@ func TestRecent(t *testing.T) {
 	check("forgotten", false, gone, 1)
 }
 
+// While it is known that nobody answers, one caller at a time finds out whether that is still so, for all.
+func TestRecentProbes(t *testing.T) {
+	now := time.Now()
+	r := newRecent[bool](func() time.Time { return now })
+	good := func(v bool) bool { return v }
+	get := func(id proto.ID, ask func() error) (asked bool) {
+		t.Helper()
+		v, err := r.get(t.Context(), id, good, func(context.Context) (bool, error) {
+			asked = true
+			return true, ask()
+		})
+		if !v || err != nil {
+			t.Errorf("user %d: got %v, %v", id, v, err)
+		}
+		return asked
+	}
+	fine := func() error { return nil }
+	gone := func() error { return errors.New("gone") }
+	for id := range proto.ID(3) {
+		get(id, fine)
+	}
+	now = now.Add(identityLife)
+	if !get(0, gone) {
+		t.Error("an old answer was taken without asking")
+	}
+	if get(1, gone) || get(2, gone) {
+		t.Error("asked again at once, for another")
+	}
+	now = now.Add(identityLife)
+	if !get(1, func() error {
+		if get(2, gone) {
+			t.Error("two ask at once")
+		}
+		return nil
+	}) {
+		t.Error("nobody looks whether it is back")
+	}
+	if !get(2, fine) {
+		t.Error("back, and an old answer was taken without asking")
+	}
+}
+
 // What is forgotten while it is asked for is not kept, nor taken from before.
 func TestRecentForgottenMeanwhile(t *testing.T) {
 	now := time.Now()
