@@ -11,8 +11,8 @@ import (
 	"github.com/starling-chat/starling/loadtest/check"
 )
 
-// EverythingKilled kills all servers, the hub and the core at one moment and starts the servers again, all at once; the mesh starts its own.
-// The edges alone live on, with their clients.
+// EverythingKilled kills all servers, the hub and the core at one moment and starts the servers again, all at once; the mesh starts its
+// own. The edges alone live on, with their clients.
 func (l *Lab) EverythingKilled(ctx context.Context, rate float64) (*Figures, error) {
 	all := []*servers.Server{l.Postgres, l.Redis, l.Cassandra}
 	return l.story(ctx, rate, calm, func(*check.Run) error {

@@ -37,7 +37,7 @@ func shared(t *testing.T) *Lab {
 		t.Skipf("SKIPPED: starts servers of its own: set %s=1", servers.NoSkip)
 	}
 	labOnce.Do(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+		ctx, stop := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer stop()
 		begun := time.Now()
 		lab, labErr = Open(ctx, os.Getenv("STARLING_BIN"), t.Logf)
@@ -73,6 +73,16 @@ func tells(t *testing.T, story func(context.Context, *Lab) (*Figures, error)) *F
 	return f
 }
 
+// refusesNobody wants every send answered at its first try.
+func refusesNobody(t *testing.T, f *Figures) {
+	t.Helper()
+	for _, p := range f.Phases {
+		if len(p.Refusals) > 0 {
+			t.Errorf("%s: sends were refused: %v", p.Name, p.Refusals)
+		}
+	}
+}
+
 const rate = 200
 
 func TestCassandraStopped(t *testing.T) {
@@ -89,20 +99,19 @@ func TestCoreKilledWithoutCassandra(t *testing.T) {
 
 func TestRedisKilled(t *testing.T) {
 	f := tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.RedisKilled(ctx, rate, 4*time.Second) })
-	for _, p := range f.Phases {
-		if len(p.Refusals) > 0 {
-			t.Errorf("%s: sends were refused: %v", p.Name, p.Refusals)
-		}
-	}
+	refusesNobody(t, f)
 }
 
 func TestPostgresKilled(t *testing.T) {
 	f := tells(t, func(ctx context.Context, l *Lab) (*Figures, error) { return l.PostgresKilled(ctx, rate) })
-	for _, p := range f.Phases {
-		if len(p.Refusals) > 0 {
-			t.Errorf("%s: sends were refused: %v", p.Name, p.Refusals)
-		}
-	}
+	refusesNobody(t, f)
+}
+
+func TestPostgresStopped(t *testing.T) {
+	f := tells(t, func(ctx context.Context, l *Lab) (*Figures, error) {
+		return l.PostgresStopped(ctx, rate, 6*time.Second)
+	})
+	refusesNobody(t, f)
 }
 
 func TestEverythingKilled(t *testing.T) {

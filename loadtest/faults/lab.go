@@ -104,7 +104,8 @@ func wait(ctx context.Context, d time.Duration) error {
 }
 
 // story is the frame of all: calm, the fault, the return, until history has caught up, and the verdict.
-func (l *Lab) story(ctx context.Context, rate float64, calm time.Duration, fault func(*check.Run) error, repair func() error) (*Figures, error) {
+func (l *Lab) story(ctx context.Context, rate float64, calm time.Duration, fault func(*check.Run) error,
+	repair func() error) (*Figures, error) {
 	run, err := check.Open(ctx, l.plan(rate), "start")
 	if err != nil {
 		return nil, err

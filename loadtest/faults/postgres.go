@@ -39,6 +39,16 @@ func (l *Lab) PostgresKilled(ctx context.Context, rate float64) (*Figures, error
 	})
 }
 
+// PostgresStopped freezes Postgres for a while: it takes connections and answers nothing.
+func (l *Lab) PostgresStopped(ctx context.Context, rate float64, outage time.Duration) (*Figures, error) {
+	return l.story(ctx, rate, calm, func(*check.Run) error {
+		if err := freeze(l.Postgres); err != nil {
+			return err
+		}
+		return wait(ctx, outage)
+	}, func() error { return thaw(l.Postgres) })
+}
+
 // builds waits until structure can be changed.
 func (l *Lab) builds(ctx context.Context, run *check.Run) error {
 	ctx, cancel := context.WithTimeout(ctx, healLimit)
