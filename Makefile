@@ -10,7 +10,7 @@ FUZZ    := 3s
 run: build ## one core, one hub, two leaves, two edges; prints where to connect
 	bin/starling dev
 
-run-real: build ## the same on a real Postgres and Cassandra, started by it; the user postgres has to be able to enter .real
+run-real: build ## the same on a real Postgres, Cassandra and Redis, started by it; the user postgres has to be able to enter .real
 	deploy/run-real.sh .real
 
 mesh: build ## the same, each role a process that is started again when it is killed

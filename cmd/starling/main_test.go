@@ -92,6 +92,10 @@ func TestMistakesOfARoleAreToldAtOnce(t *testing.T) {
 			"restart (from --restart): goes with --processes", "log (from --log)"}},
 		{"hub --nats nowhere --sync-always=perhaps", []string{"nats (from --nats)", "sync-always (from --sync-always)", "secret-file"}},
 		{"leaf --hub=x --secret-file /nonexistent", []string{"hub (from --hub)", "secret-file (from --secret-file)"}},
+		{"core --redis http://x/0", []string{"redis (from --redis): want redis://"}},
+		{"dev --redis redis://alice:secret@127.0.0.1:6379/0", []string{"redis (from --redis): other processes"}},
+		{"dev --redis redis://127.0.0.1:6379/0?passfile=/nonexistent", []string{"redis (from --redis): redis: passfile"}},
+		{"dev --redis redis://127.0.0.1:6379/x", []string{"redis (from --redis): redis: invalid"}},
 		{"core --access-life 1s --rate-limits 7", []string{"access-life (from --access-life)", "rate-limits (from --rate-limits)"}},
 		{"seed --users -1 --channels 0 --url ftp://x --ca /nonexistent", []string{"users (from", "channels (from", "url (from", "ca (from"}},
 	} {

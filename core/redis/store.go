@@ -96,14 +96,11 @@ func parse(address string) (*goredis.Options, *goredis.ClusterOptions, error) {
 	u.RawQuery = q.Encode()
 	if !q.Has("addr") {
 		o, err := goredis.ParseURL(u.String())
-		if err != nil {
-			return nil, nil, fmt.Errorf("redis: %w", err)
-		}
-		return o, nil, nil
+		return o, nil, err // which begins with "redis:"
 	}
 	o, err := goredis.ParseClusterURL(u.String())
 	if err != nil {
-		return nil, nil, fmt.Errorf("redis: %w", err)
+		return nil, nil, err
 	}
 	o.ContextTimeoutEnabled, o.Protocol, o.DisableIdentity, o.MaxRedirects = true, 2, true, 3
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
