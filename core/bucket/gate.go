@@ -69,6 +69,7 @@ func through[T any](ctx context.Context, g *gate, limit time.Duration, read func
 	switch {
 	case core.Away(err), errors.Is(err, context.DeadlineExceeded):
 		g.note(false)
+		err = fmt.Errorf("%w: %w", core.ErrAway, err)
 	case !errors.Is(err, context.Canceled): // the owner stops: that says nothing of the store
 		g.note(true)
 	}

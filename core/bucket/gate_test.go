@@ -32,8 +32,12 @@ func TestGate(t *testing.T) {
 		check := func(what string, want error, wantTook time.Duration, wantAsked int) {
 			t.Helper()
 			asked = 0
-			if took, err := read(); !errors.Is(err, want) || took != wantTook || asked != wantAsked {
+			took, err := read()
+			if !errors.Is(err, want) || took != wantTook || asked != wantAsked {
 				t.Errorf("%s: got %v after %v, asked %d times; want %v after %v, %d", what, err, took, asked, want, wantTook, wantAsked)
+			}
+			if away := want != core.ErrNotFound; core.Away(err) != away {
+				t.Errorf("%s: %v says that the store is away: %v", what, err, !away)
 			}
 		}
 		check("frozen", context.DeadlineExceeded, historyRead, 1)
