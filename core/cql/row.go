@@ -1,7 +1,6 @@
 package cql
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -45,56 +44,54 @@ func blankMessage() (m proto.Message) {
 	return m
 }
 
+// A row is a message with each field that may be as usual hidden behind one that is then left out. Fields that are not hidden are always
+// written, those that messages will have one day, too.
+type rowMessage struct {
+	proto.Message
+	ID              *proto.ID       `json:"id,omitempty"`         // in the key
+	ChannelID       *proto.ID       `json:"channel_id,omitempty"` // in the key
+	Author          rowAuthor       `json:"author"`
+	Timestamp       *proto.Time     `json:"timestamp,omitempty"` // that of the id
+	EditedTimestamp *proto.Time     `json:"edited_timestamp,omitempty"`
+	TTS             bool            `json:"tts,omitempty"`
+	MentionEveryone bool            `json:"mention_everyone,omitempty"`
+	Mentions        []proto.User    `json:"mentions,omitempty"`
+	MentionRoles    []proto.ID      `json:"mention_roles,omitempty"`
+	Attachments     []proto.Nothing `json:"attachments,omitempty"`
+	Embeds          []proto.Nothing `json:"embeds,omitempty"`
+	Pinned          bool            `json:"pinned,omitempty"`
+	Type            int             `json:"type,omitempty"`
+	Flags           int             `json:"flags,omitempty"`
+	Components      []proto.Nothing `json:"components,omitempty"`
+}
+
+type rowAuthor struct {
+	proto.User
+	Discriminator *string `json:"discriminator,omitempty"` // "0"
+	GlobalName    *string `json:"global_name,omitempty"`
+	Avatar        *string `json:"avatar,omitempty"`
+	Bot           bool    `json:"bot,omitempty"`
+	System        bool    `json:"system,omitempty"`
+	PublicFlags   int     `json:"public_flags,omitempty"`
+	Banner        *string `json:"banner,omitempty"`
+	AccentColor   *int    `json:"accent_color,omitempty"`
+}
+
 // encodeMessage gives the body of a message's row.
 func encodeMessage(m proto.Message) ([]byte, error) {
 	m = m.Stored()
-	notNil(&m.Mentions)
-	notNil(&m.MentionRoles)
-	notNil(&m.Attachments)
-	notNil(&m.Embeds)
-	notNil(&m.Components)
-	fields, err := unusual(m, usualMessage)
-	if err != nil {
-		return nil, err
+	u := m.Author
+	r := rowMessage{Message: m, EditedTimestamp: m.EditedTimestamp, TTS: m.TTS, MentionEveryone: m.MentionEveryone, Mentions: m.Mentions,
+		MentionRoles: m.MentionRoles, Attachments: m.Attachments, Embeds: m.Embeds, Pinned: m.Pinned, Type: m.Type, Flags: m.Flags,
+		Components: m.Components, Author: rowAuthor{User: u, GlobalName: u.GlobalName, Avatar: u.Avatar, Bot: u.Bot, System: u.System,
+			PublicFlags: u.PublicFlags, Banner: u.Banner, AccentColor: u.AccentColor}}
+	if u.Discriminator != "0" {
+		r.Author.Discriminator = &u.Discriminator
 	}
-	author, err := unusual(m.Author, usualAuthor)
-	if err != nil {
-		return nil, err
+	if !time.Time(m.Timestamp).Equal(m.ID.Time()) {
+		r.Timestamp = &m.Timestamp
 	}
-	if fields["author"], err = json.Marshal(author); err != nil {
-		return nil, err
-	}
-	delete(fields, "id")
-	delete(fields, "channel_id")
-	if time.Time(m.Timestamp).Equal(m.ID.Time()) {
-		delete(fields, "timestamp")
-	}
-	return json.Marshal(fields)
-}
-
-// unusual gives those fields of a value that are not as usual.
-func unusual(v any, usual map[string]json.RawMessage) (map[string]json.RawMessage, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(b, &fields); err != nil {
-		return nil, err
-	}
-	for name, value := range usual {
-		if bytes.Equal(fields[name], value) {
-			delete(fields, name)
-		}
-	}
-	return fields, nil
-}
-
-// notNil makes a list that JSON writes as [], not null.
-func notNil[T any](list *[]T) {
-	if *list == nil {
-		*list = []T{}
-	}
+	return json.Marshal(r)
 }
 
 func decodeMessage(channel, id proto.ID, body []byte) (proto.Message, error) {

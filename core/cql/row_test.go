@@ -2,6 +2,9 @@ package cql
 
 import (
 	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +43,30 @@ func TestRow(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", a, b)
 		}
 		t.Logf("%d bytes of %d: %s", len(body), len(b), body)
+	}
+}
+
+// Every field that is usually as usual is hidden in a row, and comes back.
+func TestUsualFields(t *testing.T) {
+	for _, part := range []struct {
+		usual  map[string]json.RawMessage
+		row    any
+		hidden []string
+	}{{usualMessage, rowMessage{}, []string{"id", "channel_id", "timestamp", "author"}}, {usualAuthor, rowAuthor{}, nil}} {
+		typ := reflect.TypeOf(part.row)
+		own := map[string]bool{}
+		for i := 1; i < typ.NumField(); i++ { // the first is embedded
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			own[name] = true
+			if _, ok := part.usual[name]; !ok && !slices.Contains(part.hidden, name) {
+				t.Errorf("%v leaves out %s, and nothing says what it usually is", typ, name)
+			}
+		}
+		for name := range part.usual {
+			if !own[name] {
+				t.Errorf("%v always writes %s", typ, name)
+			}
+		}
 	}
 }
 
