@@ -13,7 +13,7 @@ import (
 )
 
 // connectLimit bounds the opening of one connection.
-const connectLimit = 2 * time.Second
+const connectLimit = 3 * time.Second
 
 // A Config names a cluster and says how to treat it. The zero value of every field but Hosts has a default.
 type Config struct {
