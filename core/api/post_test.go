@@ -201,8 +201,8 @@ func TestPins(t *testing.T) {
 	m.wantError(bulk(alice, "1", ids[0]), 400, 50034)
 	m.want(bulk(alice, ids[0], ids[1], ids[2]), 204)
 	m.want(bulk(alice, ids[0], ids[1]), 204)
-	if l := m.want(bob.do("GET", messages, nil), 200); l.len() != 0 {
-		t.Errorf("bulk delete left %v", l)
+	if l := m.want(bob.do("GET", messages, nil), 200); l.len() != 3 || l.str(0, "type") != "6" || l.str(2, "message_reference", "message_id") != ids[0] {
+		t.Errorf("bulk delete left %v, want what tells of the three pins", l)
 	}
 	if l := m.want(bob.do("GET", messages+"/pins", nil), 200); l.str("items") != "[]" {
 		t.Errorf("pins of deleted messages: %v", l)
