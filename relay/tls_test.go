@@ -197,6 +197,7 @@ func TestCertificatesAreReadAnew(t *testing.T) {
 
 // Hubs know each other by certificates too.
 func TestClusterOverMutualTLS(t *testing.T) {
+	t.Parallel()
 	a := relaytest.NewAuthority(t)
 	c := relaytest.StartClusterTLS(t, a)
 	log := openLog(t, c.TLSBus(t, a, "core-0"))

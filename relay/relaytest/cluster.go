@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +84,10 @@ func (c *Cluster) start(t testing.TB) {
 func ClusterConfigs(t testing.TB) [hubs]relay.HubConfig {
 	t.Helper()
 	var cs [hubs]relay.HubConfig
-	addrs := freeAddrs(t, 3*hubs)
+	var addrs [3 * hubs]string
+	for i := range addrs {
+		addrs[i] = freeAddr(t)
+	}
 	for i := range cs {
 		cs[i] = relay.HubConfig{
 			Name: fmt.Sprintf("hub-%d", i), Region: Region, Dir: t.TempDir(), Secret: Secret,
@@ -190,19 +192,4 @@ func Leader(core *relay.Bus) string {
 		return ""
 	}
 	return info.Cluster.Leader
-}
-
-// freeAddrs finds loopback ports that nobody uses now.
-func freeAddrs(t testing.TB, n int) []string {
-	t.Helper()
-	var addrs []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		addrs = append(addrs, ln.Addr().String())
-	}
-	return addrs
 }
