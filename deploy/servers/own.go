@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Launch starts a server that belongs to the caller, for programs that are no test. Close ends it.
@@ -31,11 +30,7 @@ func (s *Server) Again() error { return s.start() }
 
 // Signal sends a signal to the server's process.
 func (s *Server) Signal(sig syscall.Signal) error {
-	b, err := os.ReadFile(filepath.Join(s.dir, s.name, "pid"))
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	pid, err := s.pid()
 	if err != nil {
 		return err
 	}
@@ -46,4 +41,38 @@ func (s *Server) Signal(sig syscall.Signal) error {
 func (s *Server) Close() error {
 	_, err := s.run("stop")
 	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// killLimit is how long a process may take to be gone: the kernel frees a gigabyte of it first.
+const killLimit = 20 * time.Second
+
+// Kill ends the server as kill -9 does, and returns when nothing is left of it that its successor could stumble over.
+func (s *Server) Kill() error {
+	pid, err := s.pid()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("%s: kill: %w", s.name, err)
+	}
+	for begun := time.Now(); !gone(pid); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > killLimit {
+			return fmt.Errorf("%s: process %d is there %v after it was killed", s.name, pid, killLimit)
+		}
+	}
+	return nil
+}
+
+// gone tells whether a process has given everything back: it is not there, or waits for its parent with no thread left but the first.
+func gone(pid int) bool {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return len(threads) <= 1 && strings.HasPrefix(state, "Z")
 }

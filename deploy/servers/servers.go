@@ -120,15 +120,19 @@ func (s *Server) Stop(t testing.TB) {
 // PID of the server's process, for signals.
 func (s *Server) PID(t testing.TB) int {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(s.dir, s.name, "pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	pid, err := s.pid()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+func (s *Server) pid() (int, error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, s.name, "pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
 }
 
 func (s *Server) start() error {

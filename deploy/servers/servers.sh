@@ -108,7 +108,9 @@ start_all() {
   begun=$(date +%s%3N)
   for name in "${names[@]}"; do
     until "${name}_ready" "$(cat "$dir/$name/port")"; do
-      alive "$name" || { tail -n 20 "$dir/$name/log" >&2; die "$name ended; all it said: $dir/$name/log"; }
+      # Twice: a process in the middle of its exec has no command line to be known by.
+      alive "$name" || { sleep 0.5; alive "$name"; } ||
+        { tail -n 20 "$dir/$name/log" >&2; die "$name ended; all it said: $dir/$name/log"; }
       [ $(($(date +%s%3N) - begun)) -lt $((timeout * 1000)) ] || die "$name does not answer after $timeout s: $dir/$name/log"
       sleep 0.1
     done

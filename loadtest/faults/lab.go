@@ -138,4 +138,4 @@ func (l *Lab) story(ctx context.Context, rate float64, calm time.Duration, fault
 // What is done to servers.
 func freeze(s *servers.Server) error { return s.Signal(syscall.SIGSTOP) }
 func thaw(s *servers.Server) error   { return s.Signal(syscall.SIGCONT) }
-func kill(s *servers.Server) error   { return s.Signal(syscall.SIGKILL) }
+func kill(s *servers.Server) error   { return s.Kill() }
