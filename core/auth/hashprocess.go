@@ -19,8 +19,8 @@ const (
 	hashLimit = 8 * time.Second  // a hash takes some 30 ms, and more where others go first; beyond, its process is killed
 )
 
-// niceness leaves a tenth of a core to hashes where others want all of it: logins get slow under load, but not stuck, as they would at 19.
-const niceness = 10
+// niceness leaves a quarter of a core to hashes where another wants all of it: logins get slow under load, but not stuck, as they would at 19.
+const niceness = 5
 
 // hashWork and hashDone are a line of JSON each, on standard input and output of a process.
 type hashWork struct {
@@ -76,7 +76,7 @@ func newHashProcesses(command []string, log *slog.Logger) *hashProcesses {
 // compute asks an idle process or a new one, and a second one where the first is found dead.
 func (p *hashProcesses) compute(a argonHash, password string, n uint32) (sum []byte, err error) {
 	work := hashWork{Password: []byte(password), Salt: a.salt, Time: a.time, Memory: a.memory, Threads: a.threads, Len: n}
-	for range 2 {
+	for began := time.Now(); time.Since(began) < hashLimit/2; {
 		var h *hashProcess
 		if h, err = p.take(); err != nil {
 			break
@@ -86,6 +86,9 @@ func (p *hashProcesses) compute(a argonHash, password string, n uint32) (sum []b
 			return sum, nil
 		}
 		h.end()
+		if h.rest == nil {
+			break // a new one: the next would be no better
+		}
 	}
 	p.warn(err)
 	return nil, err
