@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,9 +195,9 @@ func TestHubWithoutPeersIsNotReady(t *testing.T) {
 	}
 }
 
-// A hub of three is killed, as kill -9 does, while Alice writes: the other two go on with all that was acknowledged. The hubs are this test
-// binary, run once more.
-func TestHubKilledUnderAppends(t *testing.T) {
+// Of three hubs the one that leads is killed, as kill -9 does, then another is frozen, while Alice writes: the other two go on with all that was
+// acknowledged. The hubs are this test binary, run once more.
+func TestHubKilledAndFrozenUnderAppends(t *testing.T) {
 	if runHubFromEnv(t) {
 		return
 	}
@@ -219,20 +220,39 @@ func TestHubKilledUnderAppends(t *testing.T) {
 	alice := startPump(t, log, 3)
 	digests(t, log, map[int]*relay.Writer{3: alice.writer})
 	alice.more(t, 50)
-	leader := relaytest.Leader(core)
-	victim := procs[leader]
-	if victim == nil {
-		t.Fatalf("leader %q is none of the hubs", leader)
+
+	lead := func() relay.HubConfig {
+		t.Helper()
+		var found relay.HubConfig
+		relaytest.Until(t, "somebody leads", func() bool {
+			name := relaytest.Leader(core)
+			for _, cfg := range cs {
+				if cfg.Name == name {
+					found = cfg
+				}
+			}
+			return found.Name != ""
+		})
+		return found
 	}
-	_ = victim.Process.Kill()
-	_ = victim.Wait()
-	killed := time.Now()
+	victim := lead()
+	_ = procs[victim.Name].Process.Kill()
+	_ = procs[victim.Name].Wait()
+	began := time.Now()
 	alice.more(t, 50)
-	t.Logf("the stream's leader was killed: 50 appends after %s", time.Since(killed))
-	for _, cfg := range cs {
-		if cfg.Name == leader {
-			hubProcess(t, cfg)
-		}
+	t.Logf("the stream's leader was killed: 50 appends after %s", time.Since(began))
+	procs[victim.Name] = hubProcess(t, victim)
+	alice.more(t, 50)
+
+	victim = lead()
+	if err := procs[victim.Name].Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	began = time.Now()
+	alice.more(t, 50)
+	t.Logf("the stream's leader was frozen: 50 appends after %s", time.Since(began))
+	if err := procs[victim.Name].Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
 	}
 	alice.more(t, 50)
 	said := alice.stop()
@@ -284,7 +304,7 @@ func hubProcess(t testing.TB, cfg relay.HubConfig) *exec.Cmd {
 	if err := writeHubConfig(file, cfg); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestHubKilledUnderAppends$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestHubKilledAndFrozenUnderAppends$")
 	cmd.Env = append(os.Environ(), envHub+"="+file)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
