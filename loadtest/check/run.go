@@ -136,9 +136,6 @@ func (r *Run) Channels() []proto.ID { return r.town.channels }
 // Newest is the highest id of each channel that was acknowledged so far.
 func (r *Run) Newest() map[proto.ID]proto.ID { return r.load.newest() }
 
-// Writer is a client of one of the accounts that write.
-func (r *Run) Writer(i int) *client.REST { return r.town.writers[i] }
-
 // Finish ends the load, waits until what is under way is answered and heard, and judges. The error lists everything that is wrong; the
 // figures are of use with it, too.
 func (r *Run) Finish(ctx context.Context) (*Figures, error) {
