@@ -22,7 +22,7 @@ func TestRealServers(t *testing.T) {
 	m := relaytest.Start(t, 1)
 	edge := m.EdgeBus(t, 0)
 	cfg := Config{DataDir: t.TempDir(), Postgres: postgres.String(),
-		CQL: cql.Config{Hosts: []string{cassandra}, Keyspace: name, Replication: 1}}
+		CQL: cql.Config{Hosts: []string{cassandra}, Keyspace: name, Replication: 1, Patience: time.Minute}}
 	_, stop := startWith(t, m, cfg)
 
 	var token string

@@ -154,7 +154,8 @@ func (s *Store) ShareGuild(ctx context.Context, a, b proto.ID) (bool, error) {
 	return s.exists(ctx, `SELECT 1 FROM user_guilds g
 		JOIN members x ON x.guild_id = g.guild_id AND x.user_id = $1
 		JOIN members y ON y.guild_id = g.guild_id AND y.user_id = $2
-		WHERE g.user_id IN ($3, $4) AND g.joined = TRUE LIMIT 1`, int64(a), int64(b), int64(a), int64(b))
+		WHERE g.user_id IN ($3, $4) AND g.joined = TRUE
+		AND NOT EXISTS (SELECT 1 FROM sweeps w WHERE w.guild_id = g.guild_id AND w.role_id = 0) LIMIT 1`, int64(a), int64(b), int64(a), int64(b))
 }
 
 // exists tells whether a query has a row.

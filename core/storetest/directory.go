@@ -36,6 +36,8 @@ func Directory(t *testing.T, open func(t *testing.T, place string) core.Director
 		{"Bans", testBans},
 		{"AuditLog", testAuditLog},
 		{"FindMembers", testFindMembers},
+		{"MembersByRole", testMembersByRole},
+		{"RenameRace", testRenameRace},
 		{"Prune", testPrune},
 		{"Account", testAccount},
 		{"Reserve", testReserve},

@@ -70,6 +70,10 @@ func testSweep(t *testing.T, w *town) {
 	ok(t, w.d.Done(w.ctx, must[[]core.Effect](t)(w.d.Outbox(w.ctx, 7, 10))...)) // Bob's join
 	users[w.bob.ID] = w.bob
 	a := w.apply(t, w.guilds, of(w.guild.ID, event(proto.EventGuildDelete, proto.GuildStub{ID: w.guild.ID})))
+	w.apply(t, w.homes, to(w.alice.ID, of(w.guild.ID, event(proto.EventInternalGuildJoined, core.GuildLink{Counter: 1}))))
+	if must[bool](t)(w.d.ShareGuild(w.ctx, w.alice.ID, w.bob.ID)) {
+		t.Error("Alice and Bob share a guild that is deleted")
+	}
 	told, ids := map[proto.ID]bool{}, map[string]bool{}
 	for {
 		if l := must[[]proto.Member](t)(w.d.Members(w.ctx, w.guild.ID, 0, 10)); len(l) != 0 {
