@@ -90,10 +90,10 @@ func (l *load) run() {
 				l.mu.Unlock()
 				continue
 			}
-			n := l.begin(sent)
+			i, n := sent, l.begin(sent)
 			wg.Go(func() {
 				defer func() { <-places }()
-				l.send(n, sent)
+				l.send(n, i)
 			})
 		}
 	}
