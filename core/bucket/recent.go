@@ -19,7 +19,7 @@ type nonceKey struct {
 	nonce           string
 }
 
-// A memo is an event that a command was answered from. The sequence is 0 until the log has the entry.
+// A memo is what is kept of an event that a command was answered from. The sequence is 0 until the log has the entry.
 type memo struct {
 	event    *pb.Event
 	sequence uint64
@@ -49,7 +49,7 @@ func (r *recent) learn(ev *pb.Event, sequence uint64, at time.Time) *memo {
 	if len(ev.Command) == 0 {
 		return nil
 	}
-	m := &memo{event: ev, sequence: sequence}
+	m := &memo{event: kept(ev), sequence: sequence}
 	f := forgettable{at: at, command: commandID(padded(ev.Command))}
 	r.commands[f.command] = m
 	if ev.Nonce != "" && ev.Type == proto.EventMessageCreate {
@@ -58,6 +58,11 @@ func (r *recent) learn(ev *pb.Event, sequence uint64, at time.Time) *memo {
 	}
 	r.order = append(r.order, f)
 	return m
+}
+
+// kept is what answers are made from: at full load minutes of it are most of an owner's memory, so it does not hold on to the rest.
+func kept(ev *pb.Event) *pb.Event {
+	return &pb.Event{Type: ev.Type, Guild: ev.Guild, Channel: ev.Channel, Id: ev.Id, Author: ev.Author, User: ev.User, Status: ev.Status, Body: ev.Body}
 }
 
 // forget drops what is older than memory.

@@ -191,6 +191,9 @@ func (t *turn) finish(c *call) {
 	if t.answer != nil {
 		t.g.commands++
 		a.memo = t.b.recent.learn(t.answer, 0, t.now)
+		if t.shown != nil {
+			a.memo.event.Body = t.shown // says as much to whoever asks again, and the rest of the event can go
+		}
 	}
 	t.g.answers = append(t.g.answers, a)
 }
