@@ -38,6 +38,9 @@ func TestDeadSession(t *testing.T) {
 	if _, err := s.Checkpoint(ctx, 1); err != nil {
 		t.Errorf("new session: %v", err)
 	}
+	if err := s.link.session.Load().Query(`DROP KEYSPACE test_dead_session`).Exec(); err != nil {
+		t.Error(err)
+	}
 }
 
 // What the server refuses on its merits ends Open at once; what may pass keeps it waiting.
