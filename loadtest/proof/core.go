@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// patience with all of it: on a machine that does nothing else it takes half of that.
+const patience = 20 * time.Minute
+
 // sizes of what is measured: the defaults are those that the figures in docs/benchmarks.md are taken with, tests take small ones.
 type sizes struct {
 	only    []string
@@ -48,6 +51,8 @@ func proveCore(ctx context.Context, r *report, args []string) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
 	for _, p := range chapters {
 		if len(s.only) > 0 && !slices.Contains(s.only, p.name) {
 			continue

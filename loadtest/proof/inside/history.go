@@ -88,8 +88,8 @@ func entry(at core.Checkpoint, channel proto.ID, ids []proto.ID) *pb.Entry {
 		if err != nil { // a message is text and numbers
 			panic(err)
 		}
-		e.Events = append(e.Events, &pb.Event{Type: proto.EventMessageCreate, Channel: uint64(channel), Id: uint64(id),
-			Author: uint64(author.ID), Body: body})
+		e.Events = append(e.Events, &pb.Event{Type: proto.EventMessageCreate, Guild: uint64(channel), Channel: uint64(channel), Id: uint64(id),
+			Author: uint64(author.ID), Body: proto.EventBody(body, channel, nil)}) // any guild: stores keep none
 	}
 	return e
 }
