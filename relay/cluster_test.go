@@ -172,7 +172,7 @@ func TestCoresOpenTheLogAtOnce(t *testing.T) {
 	}
 }
 
-// A hub alone among three waits for its peers, does not serve the log and says so.
+// A hub alone among three waits for its peers, serves no log, and sends no beat, so that leaves go elsewhere.
 func TestHubWithoutPeersIsNotReady(t *testing.T) {
 	t.Parallel()
 	cs := relaytest.ClusterConfigs(t)
@@ -184,10 +184,20 @@ func TestHubWithoutPeersIsNotReady(t *testing.T) {
 	if err := h.Ready(); err == nil {
 		t.Fatal("ready without a majority")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	core := relaytest.Bus(t, h.ClientURL(), "core")
+	var beats atomic.Int32
+	stop, err := core.Subscribe(relay.BeatSubject("local"), func(string, []byte) { beats.Add(1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 2500*time.Millisecond)
 	defer cancel()
-	if _, err := relay.OpenLog(ctx, relaytest.Bus(t, h.ClientURL(), "core"), 1); err == nil {
+	if _, err := relay.OpenLog(ctx, core, 1); err == nil {
 		t.Fatal("opened a log without a majority")
+	}
+	if n := beats.Load(); n != 0 {
+		t.Errorf("%d beats of a hub that reaches nothing: leaves would stay with it", n)
 	}
 	cs[1].Peers = cs[1].Peers[:1]
 	if _, err := relay.StartHub(cs[1]); err == nil {
