@@ -69,6 +69,15 @@ func fill(m protoreflect.Message, depth int) {
 			}
 			continue
 		}
+		if fd.IsMap() {
+			key, value := scalar(fd.MapKey()), fd.MapValue()
+			if value.Kind() == protoreflect.MessageKind {
+				fill(m.Mutable(fd).Map().Mutable(key.MapKey()).Message(), depth-1)
+			} else {
+				m.Mutable(fd).Map().Set(key.MapKey(), scalar(value))
+			}
+			continue
+		}
 		if fd.Kind() == protoreflect.MessageKind {
 			fill(m.Mutable(fd).Message(), depth-1)
 			continue
