@@ -11,7 +11,7 @@ run: build ## one core, one hub, two leaves, two edges; prints where to connect
 	bin/starling dev
 
 run-real: build ## the same on a real Postgres, Cassandra and Redis, started by it; the user postgres has to be able to enter .real
-	deploy/run-real.sh .real
+	deploy/run-real.sh .real $(FLAGS)
 
 mesh: build ## the same, each role a process that is started again when it is killed
 	bin/starling dev --processes --restart --vip 127.0.0.1:7000

@@ -56,15 +56,20 @@ func OpenRecords(ctx context.Context, bus *Bus, name string) (*Records, error) {
 // Put writes a value over the revision that the caller knows, 0 for a record that is not there, and returns the new one. ErrConflict:
 // somebody was first. Any other error leaves open whether it was written: watch.
 func (r *Records) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	at, err := r.kv.Update(ctx, key, value, revision)
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
-		return 0, fmt.Errorf("record %s: %w", key, ErrConflict)
-	}
-	if err != nil {
+	for try := 0; ; try++ {
+		at, err := r.kv.Update(ctx, key, value, revision)
+		if err == nil {
+			return at, nil
+		}
+		var api *jetstream.APIError
+		switch errors.As(err, &api); {
+		case api != nil && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
+			return 0, fmt.Errorf("record %s: %w", key, ErrConflict)
+		case api != nil && api.ErrorCode == codeSequenceRace && pause(ctx, try) == nil: // not written; who is under way may not be either
+			continue
+		}
 		return 0, fmt.Errorf("record %s: %w", key, err)
 	}
-	return at, nil
 }
 
 // Watch calls f with every record there is, then once with an empty one, then with every change, until ctx ends.

@@ -15,6 +15,7 @@ func devCommand(a *app) *cobra.Command {
 	keys := config.New("dev",
 		config.Key{Name: "edges", Default: "2", Kind: "N", Usage: "how many edges"},
 		config.Key{Name: "hubs", Default: "1", Kind: "1|3|5", Usage: "how many hubs keep the log; three go on while any one is gone"},
+		config.Key{Name: "cores", Default: "1", Kind: "N", Usage: "how many cores share the buckets"},
 		config.Key{Name: "leaves", Default: "2", Kind: "N", Usage: "how many leaves; edges are dealt out to them"},
 		config.Key{Name: "http", Default: "127.0.0.1:8080", Kind: "ADDR", Usage: "plain text of the first edge, the next ones follow; port 0 for any"},
 		config.Key{Name: "tls", Default: "127.0.0.1:8443", Kind: "ADDR", Usage: "likewise TLS; empty for none"},
@@ -47,11 +48,13 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
   starling dev --processes --restart --vip 127.0.0.1:7000
   kill -9 $(jq '.[] | select(.name == "edge-1").pid' .data/mesh.json)
 
-  # no hub that the mesh could not lose
-  starling dev --processes --restart --hubs 3 --data .data3`,
+  # no hub or core that the mesh could not lose; embedded stores are shared within one process, so the cores of processes need real ones
+  starling dev --cores 3 --hubs 3 --data .data3
+  make run-real FLAGS='--processes --restart --cores 3 --hubs 3'`,
 	}, keys, func(ctx context.Context, v *config.Values) error {
 		cfg := dev.Config{
-			Edges: v.Int("edges", 1, 64), Leaves: v.Int("leaves", 1, 16), Hubs: v.Int("hubs", 1, 5), Data: v.Need("data"), TLS: v.Addr("tls"),
+			Edges: v.Int("edges", 1, 64), Leaves: v.Int("leaves", 1, 16), Hubs: v.Int("hubs", 1, 5),
+			Cores: v.Int("cores", 1, 16), Data: v.Need("data"), TLS: v.Addr("tls"),
 			PublicURL: v.URL("public-url", "http", "https"), VIP: v.Loopback("vip", whyPlain),
 			Processes: v.Switch("processes"), Restart: v.Switch("restart"), RateLimits: v.Switch("rate-limits"),
 			DrainWindow: v.Duration("drain-window", 0, 10*time.Minute), LogLevel: logLevel(v), Out: a.stdout, Log: a.stderr,
@@ -66,6 +69,9 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
 		}
 		if cfg.Hubs%2 == 0 && cfg.Hubs > 0 {
 			v.Wrong("hubs", "%d: want 1, 3 or 5: an even number is no safer than the one below it", cfg.Hubs)
+		}
+		if cfg.Cores > 1 && cfg.Processes && (cfg.Postgres == "" || cfg.CQLHosts == "" || cfg.Redis == "") {
+			v.Wrong("cores", "%d in processes of their own need --postgres, --cql and --redis: embedded stores belong to one process", cfg.Cores)
 		}
 		if cfg.Restart && !cfg.Processes {
 			v.Wrong("restart", "goes with --processes only")

@@ -180,7 +180,8 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 		c.log.Warn("a core is gone", "core", h.core)
 	}
 	membersGauge.Set(float64(len(c.members) + 1))
-	var claim, drop []int
+	var claim []claimed
+	var drop []int
 	mine, busy := 0, 0
 	candidates := c.candidatesLocked()
 	for n := range c.table {
@@ -206,10 +207,10 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 			}
 		case !e.mine && (e.by == c.me || !c.leaving && want == c.me && c.freeLocked(e, now)):
 			e.busy = true
-			claim = append(claim, n)
+			claim = append(claim, claimed{n, e.by, e.revision})
 		}
 	}
-	done := c.leaving && (mine == 0 && busy == 0 || len(c.members) == 0)
+	done := c.leaving && busy == 0 && (mine == 0 || len(candidates) == 0) // the last ones have nobody to give to
 	c.mu.Unlock()
 	minesGauge.Set(float64(mine))
 	if done {
@@ -255,15 +256,22 @@ func (c *Claims) freeLocked(e *entry, now time.Time) bool {
 	return c.members[e.by.core] != nil || now.Sub(c.begun) >= deadAfter
 }
 
+// claimed is a bucket that nobody holds as of a revision. If there is a later one by the time that this core writes, somebody may hold it.
+type claimed struct {
+	bucket   int
+	by       holder
+	revision uint64
+}
+
 // claim writes this core into the records of buckets that nobody holds, and serves them.
-func (c *Claims) claim(ctx context.Context, buckets []int) error {
+func (c *Claims) claim(ctx context.Context, buckets []claimed) error {
 	if len(buckets) == 0 {
 		return nil
 	}
 	past, err := c.owner.Past(ctx)
 	if err != nil {
-		for _, n := range buckets {
-			c.update(n, func(e *entry) { e.busy = false })
+		for _, b := range buckets {
+			c.update(b.bucket, func(e *entry) { e.busy = false })
 		}
 		return err
 	}
@@ -271,14 +279,11 @@ func (c *Claims) claim(ctx context.Context, buckets []int) error {
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(claimAtOnce)
-	for _, n := range buckets {
+	for _, b := range buckets {
 		g.Go(func() error {
-			c.mu.Lock()
-			e := c.table[n]
-			c.mu.Unlock()
-			revision, err := e.revision, error(nil)
-			if e.by != c.me {
-				revision, err = c.put(ctx, n, &pb.Owner{Core: c.me.core, Boot: c.me.boot}, e.revision)
+			n, revision, err := b.bucket, b.revision, error(nil)
+			if b.by != c.me {
+				revision, err = c.put(ctx, n, &pb.Owner{Core: c.me.core, Boot: c.me.boot}, b.revision)
 			}
 			if err != nil {
 				c.update(n, func(e *entry) { e.busy = false })
@@ -303,7 +308,7 @@ func (c *Claims) claim(ctx context.Context, buckets []int) error {
 	err = g.Wait()
 	if len(won) > 0 {
 		claimsTotal.Add(float64(len(won)))
-		c.log.Info("buckets claimed", "count", len(won))
+		c.log.Debug("buckets claimed", "count", len(won))
 		err = errors.Join(err, c.owner.Serve(won...))
 	}
 	return err

@@ -159,7 +159,7 @@ func (c *Claims) take(ctx context.Context, call *pb.MoveCall) error {
 func (c *Claims) Leave(ctx context.Context) error {
 	c.mu.Lock()
 	c.leaving = true
-	alone := len(c.members) == 0
+	alone := len(c.candidatesLocked()) == 0
 	c.mu.Unlock()
 	if alone {
 		return nil

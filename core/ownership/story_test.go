@@ -98,3 +98,13 @@ func TestMove(t *testing.T) {
 		t.Error("a bucket stayed with a core that left")
 	}
 }
+
+// Cores that start at the same time share the buckets without taking any from each other.
+func TestStartTogether(t *testing.T) {
+	w := newWorldOn(t, relaytest.StartCluster(t, 0))
+	nodes := w.launch("core-a", "core-b", "core-c")
+	w.balanced(nodes...)
+	s := w.write(4)
+	s.more(50)
+	s.check()
+}

@@ -27,15 +27,22 @@ import (
 // A world is a hub, stores that all cores share, and somebody who sends commands.
 type world struct {
 	t     *testing.T
-	mesh  *relaytest.Mesh
+	mesh  hubs
 	dir   *sqlstore.Store
 	hist  *pebble.Store
 	front *dispatch.Dispatcher
 }
 
-func newWorld(t *testing.T) *world {
+// hubs are what cores connect to.
+type hubs interface {
+	CoreBus(testing.TB) *relay.Bus
+}
+
+func newWorld(t *testing.T) *world { return newWorldOn(t, relaytest.Start(t, 0)) }
+
+func newWorldOn(t *testing.T, mesh hubs) *world {
 	t.Helper()
-	w := &world{t: t, mesh: relaytest.Start(t, 0)}
+	w := &world{t: t, mesh: mesh}
 	folder := t.TempDir()
 	var err error
 	if w.dir, err = sqlstore.OpenSQLite(t.Context(), filepath.Join(folder, "directory.db")); err != nil {
@@ -61,13 +68,35 @@ type node struct {
 // start starts a core and waits until it is ready; it stops with the test at the latest.
 func (w *world) start(name string) *node {
 	w.t.Helper()
+	return w.launch(name)[0]
+}
+
+// launch starts cores at the same time.
+func (w *world) launch(names ...string) []*node {
+	w.t.Helper()
+	var nodes []*node
+	for _, name := range names {
+		nodes = append(nodes, w.begin(name))
+	}
+	for i, n := range nodes {
+		select {
+		case <-n.Ready():
+		case <-time.After(30 * time.Second):
+			w.t.Fatalf("core %s is not ready", names[i])
+		}
+	}
+	return nodes
+}
+
+func (w *world) begin(name string) *node {
+	w.t.Helper()
 	bus := w.mesh.CoreBus(w.t)
 	ctx, cancel := context.WithCancel(context.Background())
 	log, err := relay.OpenLog(w.t.Context(), bus, 1)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	n := &node{bus: bus, claims: ownership.New(ownership.Config{Name: name, Region: relaytest.Region, Bus: bus})}
+	n := &node{bus: bus, claims: ownership.New(ownership.Config{Name: name, Region: relaytest.Region, Bus: bus, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)).With("core", name)})}
 	n.Owner = bucket.New(bucket.Config{Name: name, Region: relaytest.Region, Log: log, Bus: bus, Directory: w.dir, History: w.hist, Claims: n.claims})
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
@@ -78,11 +107,6 @@ func (w *world) start(name string) *node {
 		}
 	})
 	w.t.Cleanup(n.stop)
-	select {
-	case <-n.Ready():
-	case <-time.After(30 * time.Second):
-		w.t.Fatalf("core %s is not ready", name)
-	}
 	return n
 }
 

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/api"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/core/bucket"
@@ -23,21 +21,12 @@ import (
 	"github.com/starling-chat/starling/core/cql"
 	"github.com/starling-chat/starling/core/dispatch"
 	"github.com/starling-chat/starling/core/ownership"
-	"github.com/starling-chat/starling/core/pebble"
 	"github.com/starling-chat/starling/core/presence"
-	"github.com/starling-chat/starling/core/sqlstore"
 	"github.com/starling-chat/starling/relay"
 )
 
-// historyPatience is how long a core that starts waits for the history, before it serves without: sends wait for it meanwhile, and what
-// the owners then lack they have from notes.
-const historyPatience = time.Second
-
 // leaveTimeout bounds how long a core that stops gives its buckets to others.
 const leaveTimeout = 15 * time.Second
-
-// DirectoryFile is the name of SQLite's file in a core's folder.
-const DirectoryFile = "directory.db"
 
 // Config of a core node.
 type Config struct {
@@ -46,6 +35,7 @@ type Config struct {
 	DataDir    string         // keys/ is made in it, and directory.db and history/ unless these are elsewhere
 	Postgres   string         // URL of the directory; "" = SQLite in DataDir
 	CQL        cql.Config     // cluster of the history; without Hosts it is Pebble in DataDir
+	Stores     *Stores        // of several cores in one process, instead of those; who opened them closes them
 	Redis      string         // URL of what is of the moment; "" = in process
 	HubURL     string         // of all hubs of the region, separated by commas
 	MeshTLS    relay.TLSFiles // by which hubs know the core
@@ -132,21 +122,13 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("core: %w", err)
 	}
 	defer bus.Close()
-	directory, err := sqlstore.Open(ctx, cmp.Or(s.cfg.Postgres, filepath.Join(s.cfg.DataDir, DirectoryFile)), s.log)
-	if err != nil {
-		return fmt.Errorf("core: directory: %w", err)
+	stores := s.cfg.Stores
+	if stores == nil {
+		if stores, err = OpenStores(ctx, s.cfg); err != nil {
+			return fmt.Errorf("core: %w", err)
+		}
+		defer stores.Close()
 	}
-	defer s.close("directory", directory.Close)
-	history, err := s.openHistory(ctx)
-	if err != nil {
-		return fmt.Errorf("core: history: %w", err)
-	}
-	defer s.close("history", history.Close)
-	now, err := s.openVolatile(ctx)
-	if err != nil {
-		return fmt.Errorf("core: %w", err)
-	}
-	defer s.close("volatile", now.close)
 	eventLog, err := relay.OpenLog(ctx, bus, max(s.cfg.LogStreams, 1))
 	if err != nil {
 		return fmt.Errorf("core: log: %w", err)
@@ -155,27 +137,17 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("core: %w", err)
 	}
 	claims := ownership.New(ownership.Config{Name: s.cfg.Name, Region: s.cfg.Region, Bus: bus, Log: s.log})
-	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: now.owned(directory),
-		History: history, Logger: s.log})
-	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: directory, History: history, Keys: keys,
+	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: stores.owned(),
+		History: stores.history, Logger: s.log})
+	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: stores.directory, History: stores.history, Keys: keys,
 		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
-		Limiter: now.limiter, Presences: now.presences, Seats: now.seats})
+		Limiter: stores.limiter, Presences: stores.presences, Seats: stores.seats})
 	s.owner.Store(owner)
 	s.bus.Store(bus)
 	s.front.Store(front)
-	s.console.Store(console.New(console.Config{Directory: directory, Owner: owner, Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
-	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: now.presences, Guilds: directory, TTL: s.cfg.Presence, Logger: s.log})
+	s.console.Store(console.New(console.Config{Directory: stores.directory, Owner: owner, Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
+	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: stores.presences, Guilds: stores.directory, TTL: s.cfg.Presence, Logger: s.log})
 	return s.serve(ctx, owner, claims, front, about)
-}
-
-// openHistory waits for a cluster that is not there yet, but not for long: owners can do without.
-func (s *Server) openHistory(ctx context.Context) (core.History, error) {
-	if len(s.cfg.CQL.Hosts) == 0 {
-		return pebble.Open(filepath.Join(s.cfg.DataDir, "history"))
-	}
-	cfg := s.cfg.CQL
-	cfg.Log, cfg.Patience = s.log, cmp.Or(cfg.Patience, historyPatience)
-	return cql.Open(ctx, cfg)
 }
 
 // serve runs the owner around the API: it is there before the first call and until after the last. When ctx ends the buckets are given to
@@ -224,10 +196,4 @@ func (s *Server) serve(ctx context.Context, owner *bucket.Owner, claims *ownersh
 		return fmt.Errorf("core: %w", err)
 	}
 	return nil
-}
-
-func (s *Server) close(what string, f func() error) {
-	if err := f(); err != nil {
-		s.log.Error("close", "store", what, "err", err)
-	}
 }

@@ -25,7 +25,7 @@ func banner(w io.Writer, cfg *Config, p *plan, files devca.Files, took time.Dura
 		}
 		fmt.Fprintf(t, "  %s\thttp://%s\t%s\tadmin http://%s\n", r.Name, r.HTTP, tls, r.Admin)
 	}
-	for _, r := range slices.Concat([]Row{p.core}, p.hubs, p.leaves) {
+	for _, r := range slices.Concat(p.cores, p.hubs, p.leaves) {
 		nats := "-"
 		if r.NATS != "" {
 			nats = "nats://" + r.NATS

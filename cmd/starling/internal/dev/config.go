@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Edges, Leaves int
 	Hubs          int // 0 = 1; three or five keep the log together
+	Cores         int // 0 = 1; several share what each bucket's owner is, and the stores: in processes of their own only real ones
 
 	HTTP, TLS, Admin string // of the first edge; the next ones follow on consecutive ports; TLS may be "" for none
 	PublicURL        string // what clients are told; "" = each edge's own address

@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -22,14 +23,36 @@ type embedded struct {
 	trust *devca.Mesh
 	mesh  *meshFile
 	log   *slog.Logger
+
+	stores *server.Stores // that several cores share; nil: the only one opens its own
 }
 
-func newEmbedded(cfg *Config, files devca.Files, trust *devca.Mesh, mesh *meshFile, log *slog.Logger) (*embedded, error) {
+func newEmbedded(ctx context.Context, cfg *Config, files devca.Files, trust *devca.Mesh, mesh *meshFile, log *slog.Logger) (*embedded, error) {
 	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	return &embedded{cfg: cfg, cert: &cert, trust: trust, mesh: mesh, log: log}, nil
+	m := &embedded{cfg: cfg, cert: &cert, trust: trust, mesh: mesh, log: log}
+	if cfg.Cores > 1 {
+		if m.stores, err = server.OpenStores(ctx, m.core(Row{})); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// close is called when all nodes have ended.
+func (m *embedded) close() {
+	if m.stores != nil {
+		m.stores.Close()
+	}
+}
+
+// core is the configuration of a core but for its certificate.
+func (m *embedded) core(r Row) server.Config {
+	return server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: r.upstream, RateLimits: m.cfg.RateLimits,
+		AccessLife: accessLife, Presence: m.cfg.PresenceTTL, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis, CQL: m.cfg.CQL, Stores: m.stores,
+		Hasher: m.cfg.Hasher, Log: m.log}
 }
 
 // node implements maker.
@@ -54,9 +77,9 @@ func (m *embedded) node(r Row) (role.Node, error) {
 		return role.NewLeaf(relay.LeafConfig{Name: r.Name, Region: region, ClientAddr: r.NATS, HubURLs: strings.Split(r.upstream, ","),
 			TLS: files, Log: m.log}), nil
 	case "core":
-		return role.NewCore(server.Config{Name: r.Name, Region: region, DataDir: m.cfg.path("core"), HubURL: r.upstream,
-			MeshTLS: files, RateLimits: m.cfg.RateLimits, AccessLife: accessLife, Presence: m.cfg.PresenceTTL, Postgres: m.cfg.Postgres, Redis: m.cfg.Redis,
-			CQL: m.cfg.CQL, Hasher: m.cfg.Hasher, Log: m.log}), nil
+		cfg := m.core(r)
+		cfg.MeshTLS = files
+		return role.NewCore(cfg), nil
 	case "edge":
 		cfg := edge.Config{Name: r.Name, Region: region, LeafURL: r.upstream, MeshTLS: files, HTTPAddr: r.HTTP, TLSAddr: r.TLS,
 			PublicURL: m.cfg.PublicURL, DrainWindow: max(m.cfg.DrainWindow, time.Nanosecond), PresenceRefresh: role.PresenceRefresh(m.cfg.PresenceTTL), Log: m.log}

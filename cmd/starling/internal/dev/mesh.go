@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/starling-chat/starling/anycast"
 	"github.com/starling-chat/starling/cmd/starling/internal/devca"
+	"github.com/starling-chat/starling/core/auth"
 )
 
 // Run starts the mesh, says where it is, and serves until ctx ends; then it drains. nil means that all of it stopped in order.
@@ -44,6 +46,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if _, err := trust.Issue("core", "tool"); err != nil { // for whoever measures, or looks with a NATS client
 		return fmt.Errorf("data: %w", err)
 	}
+	if _, err := auth.OpenKeys(cfg.path("core", "keys")); err != nil { // made before several cores make each its own
+		return fmt.Errorf("data: %w", err)
+	}
 	mesh, err := newMeshFile(cfg.path("mesh.json"))
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
@@ -54,8 +59,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		s := startSpawner()
 		defer s.stop()
 		m = &processes{cfg: &cfg, files: files, trust: trust, mesh: mesh, spawner: s, log: log}
-	} else if m, err = newEmbedded(&cfg, files, trust, mesh, log); err != nil {
-		return err
+	} else {
+		e, err := newEmbedded(ctx, &cfg, files, trust, mesh, log)
+		if err != nil {
+			return err
+		}
+		defer e.close()
+		m = e
 	}
 
 	vip, err := listenVIP(&cfg, p, log)
@@ -70,7 +80,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	f := newFleet(m, cfg.Log)
 	defer func() { err = errors.Join(err, mesh.remove(), f.shutdown()) }()
-	for _, stage := range [][]Row{p.hubs, append([]Row{p.core}, p.leaves...), p.edges} {
+	for _, stage := range [][]Row{p.hubs, slices.Concat(p.cores, p.leaves), p.edges} {
 		if err := f.start(ctx, stage...); err != nil {
 			if ctx.Err() != nil {
 				return nil

@@ -32,7 +32,7 @@ type Row struct {
 // A plan says who listens where.
 type plan struct {
 	hubs   []Row
-	core   Row
+	cores  []Row
 	leaves []Row
 	edges  []Row
 	vip    string
@@ -47,7 +47,9 @@ func makePlan(ctx context.Context, cfg *Config, kept *ports) (*plan, error) {
 	for i := range max(cfg.Hubs, 1) {
 		p.hubs = append(p.hubs, Row{Role: "hub", Name: fmt.Sprintf("hub-%d", i+1)})
 	}
-	p.core = Row{Role: "core", Name: "core-1"}
+	for i := range max(cfg.Cores, 1) {
+		p.cores = append(p.cores, Row{Role: "core", Name: fmt.Sprintf("core-%d", i+1)})
+	}
 	for i := range cfg.Leaves {
 		p.leaves = append(p.leaves, Row{Role: "leaf", Name: fmt.Sprintf("leaf-%d", i+1)})
 	}
@@ -71,12 +73,14 @@ func makePlan(ctx context.Context, cfg *Config, kept *ports) (*plan, error) {
 		e.TLS = ask("tls", cfg.TLS, i, e.Name+".tls")
 		e.Admin = ask("admin", cfg.Admin, i, e.Name+".admin")
 	}
-	others := append([]*Row{&p.core, &p.hubs[0]}, pointers(p.leaves)...)
-	for i, r := range append(others, pointers(p.hubs[1:])...) {
+	others := append([]*Row{&p.cores[0], &p.hubs[0]}, pointers(p.leaves)...)
+	for i, r := range slices.Concat(others, pointers(p.hubs[1:]), pointers(p.cores[1:])) {
 		r.Admin = p.spare(ctx, cfg.Admin, cfg.Edges+i, r.Name+".admin")
 	}
 	p.planHubs()
-	p.core.upstream = urls(p.hubs, func(h Row) string { return h.NATS })
+	for i := range p.cores {
+		p.cores[i].upstream = urls(p.hubs, func(h Row) string { return h.NATS })
+	}
 	for i := range p.leaves {
 		p.leaves[i].NATS = p.keep(p.leaves[i].Name + ".nats")
 		p.leaves[i].upstream = urls(p.hubs, func(h Row) string { return h.leafnodes })

@@ -33,7 +33,7 @@ func TestRolesAreFoundWhereTheyWere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.hubs[0] != second.hubs[0] || first.core != second.core {
+	if first.hubs[0] != second.hubs[0] || first.cores[0] != second.cores[0] {
 		t.Errorf("got %+v and %+v, want the same", first.hubs[0], second.hubs[0])
 	}
 	seen := map[string]string{}
