@@ -248,7 +248,9 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 		l.openDirect(s, id, 0)
 	}
 	for _, id := range guilds {
-		l.join(s, id)
+		if l.join(s, id); s.guilds[id] != nil {
+			s.guilds[id].listed = true
+		}
 	}
 }
 

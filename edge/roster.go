@@ -62,10 +62,13 @@ func (l *loop) leave(m *membership) {
 	g.idle = l.now()
 }
 
-// expel takes a place away and tells the session that it is no member.
+// expel takes a place away and tells the session, if it has heard of the guild, that it is no member.
 func (l *loop) expel(m *membership, gone *event) {
+	known := m.class != nil || m.listed || m.told
 	l.leave(m)
-	l.give(m.session, gone)
+	if known { // else the guild ended before the session heard of it
+		l.give(m.session, gone)
+	}
 }
 
 // forgetGuild drops a loaded guild that nobody needs.

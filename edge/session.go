@@ -42,6 +42,7 @@ type membership struct {
 	guild   *guild
 	class   *class // nil until GUILD_CREATE was sent
 	at      int    // index in class.members
+	listed  bool   // READY named the guild
 	told    bool   // that the guild is unavailable
 }
 
