@@ -10,12 +10,17 @@ import (
 )
 
 // A guild is deleted while the edge loads it: the snapshot is from before, the end is among the events that waited for it. Who waited as
-// well hears that the guild is gone.
+// well hears that the guild is gone, unless nothing ever told of it.
 func TestGuildDeletedWhileLoading(t *testing.T) {
+	t.Run("listed in READY", func(t *testing.T) { deletedWhileLoading(t, true, 1) })
+	t.Run("just joined", func(t *testing.T) { deletedWhileLoading(t, false, 0) })
+}
+
+func deletedWhileLoading(t *testing.T, listed bool, want int) {
 	l := &loop{encoder: newEncoder(), guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}, now: time.Now}
 	g := &guild{id: guildID}
 	s := &session{user: 1, gen: l.gen, guilds: map[proto.ID]*membership{}, intents: proto.IntentsAll, ring: ring{maxEvents: 10, maxBytes: 1 << 20}}
-	m := &membership{session: s, guild: g}
+	m := &membership{session: s, guild: g, listed: listed}
 	l.guilds[guildID], s.guilds[guildID], g.waiting = g, m, []*membership{m}
 	end, err := json.Marshal(proto.GuildStub{ID: guildID})
 	if err != nil {
@@ -33,7 +38,7 @@ func TestGuildDeletedWhileLoading(t *testing.T) {
 			gone++
 		}
 	})
-	if gone != 1 || len(s.guilds) != 0 || len(l.guilds) != 0 {
-		t.Errorf("got %d GUILD_DELETE, session in %d guilds, edge with %d; want 1, 0, 0", gone, len(s.guilds), len(l.guilds))
+	if gone != want || len(s.guilds) != 0 || len(l.guilds) != 0 {
+		t.Errorf("got %d GUILD_DELETE, session in %d guilds, edge with %d; want %d, 0, 0", gone, len(s.guilds), len(l.guilds), want)
 	}
 }
