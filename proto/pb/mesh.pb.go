@@ -1844,6 +1844,7 @@ type CoreBeat struct {
 	Boot          uint64                 `protobuf:"fixed64,2,opt,name=boot,proto3" json:"boot,omitempty"`      // random, of this start of the core
 	Leaving       bool                   `protobuf:"varint,3,opt,name=leaving,proto3" json:"leaving,omitempty"` // it gives its buckets away
 	Fresh         bool                   `protobuf:"varint,4,opt,name=fresh,proto3" json:"fresh,omitempty"`     // it has just started: others answer at once
+	Drained       bool                   `protobuf:"varint,5,opt,name=drained,proto3" json:"drained,omitempty"` // it is leaving by an operator's wish, and would own buckets rather than that nobody does
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1902,6 +1903,13 @@ func (x *CoreBeat) GetLeaving() bool {
 func (x *CoreBeat) GetFresh() bool {
 	if x != nil {
 		return x.Fresh
+	}
+	return false
+}
+
+func (x *CoreBeat) GetDrained() bool {
+	if x != nil {
+		return x.Drained
 	}
 	return false
 }
@@ -1975,6 +1983,7 @@ type MoveCall struct {
 	Take          bool                   `protobuf:"varint,3,opt,name=take,proto3" json:"take,omitempty"`         // the record names it: serve; else read ahead only
 	Revision      uint64                 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"` // of the record
 	Used          bool                   `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"`         // the bucket has a past
+	Pinned        bool                   `protobuf:"varint,6,opt,name=pinned,proto3" json:"pinned,omitempty"`     // the record says so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2040,6 +2049,13 @@ func (x *MoveCall) GetRevision() uint64 {
 func (x *MoveCall) GetUsed() bool {
 	if x != nil {
 		return x.Used
+	}
+	return false
+}
+
+func (x *MoveCall) GetPinned() bool {
+	if x != nil {
+		return x.Pinned
 	}
 	return false
 }
@@ -2247,22 +2263,24 @@ const file_mesh_proto_rawDesc = "" +
 	"\bPosition\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x18\n" +
-	"\acounter\x18\x03 \x01(\x04R\acounter\"b\n" +
+	"\acounter\x18\x03 \x01(\x04R\acounter\"|\n" +
 	"\bCoreBeat\x12\x12\n" +
 	"\x04core\x18\x01 \x01(\tR\x04core\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\x06R\x04boot\x12\x18\n" +
 	"\aleaving\x18\x03 \x01(\bR\aleaving\x12\x14\n" +
-	"\x05fresh\x18\x04 \x01(\bR\x05fresh\"G\n" +
+	"\x05fresh\x18\x04 \x01(\bR\x05fresh\x12\x18\n" +
+	"\adrained\x18\x05 \x01(\bR\adrained\"G\n" +
 	"\x05Owner\x12\x12\n" +
 	"\x04core\x18\x01 \x01(\tR\x04core\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\x06R\x04boot\x12\x16\n" +
-	"\x06pinned\x18\x03 \x01(\bR\x06pinned\"z\n" +
+	"\x06pinned\x18\x03 \x01(\bR\x06pinned\"\x92\x01\n" +
 	"\bMoveCall\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\x06R\x04boot\x12\x12\n" +
 	"\x04take\x18\x03 \x01(\bR\x04take\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x04R\brevision\x12\x12\n" +
-	"\x04used\x18\x05 \x01(\bR\x04used\"\"\n" +
+	"\x04used\x18\x05 \x01(\bR\x04used\x12\x16\n" +
+	"\x06pinned\x18\x06 \x01(\bR\x06pinned\"\"\n" +
 	"\n" +
 	"MoveAnswer\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05errorB,Z*github.com/starling-chat/starling/proto/pbb\x06proto3"
