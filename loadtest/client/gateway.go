@@ -27,6 +27,7 @@ type Options struct {
 	Query    string               // default "v=10&encoding=json" and the compression
 	TLS      *tls.Config          // for wss
 	Log      *Log                 // of the session that will be resumed; default a new one
+	Each     func(Event)          // hears each frame instead of the log, from the goroutine that reads
 	Tell     func(problem string) // nil: frames are not compared with their shapes, which costs more than reading them
 }
 
@@ -132,7 +133,13 @@ func (g *Gateway) frame(p []byte, binary bool, o Options) {
 	if err := json.Unmarshal(p, &f); err != nil {
 		return // shape has told
 	}
-	g.Add(Event{Op: f.Op, S: f.S, T: f.T, D: f.D, At: time.Now(), Binary: binary})
+	e := Event{Op: f.Op, S: f.S, T: f.T, D: f.D, At: time.Now(), Binary: binary}
+	if o.Each != nil {
+		g.note(e)
+		o.Each(e)
+	} else {
+		g.Add(e)
+	}
 	switch proto.Opcode(f.Op) {
 	case proto.OpHello:
 		var h proto.Hello

@@ -40,15 +40,27 @@ func NewLog(tell func(problem string)) *Log { return &Log{more: make(chan struct
 func (l *Log) Add(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.Op == 0 {
-		if e.T != "READY" && e.S <= l.last {
-			l.tell(fmt.Sprintf("s does not rise: %d after %d: %v", e.S, l.last, e))
-		}
-		l.last = e.S
-	}
+	l.noteLocked(e)
 	l.events = append(l.events, e)
 	close(l.more)
 	l.more = make(chan struct{})
+}
+
+// note takes in an event that is not kept.
+func (l *Log) note(e Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noteLocked(e)
+}
+
+func (l *Log) noteLocked(e Event) {
+	if e.Op != 0 {
+		return
+	}
+	if e.T != "READY" && e.S <= l.last {
+		l.tell(fmt.Sprintf("s does not rise: %d after %d: %v", e.S, l.last, e))
+	}
+	l.last = e.S
 }
 
 // S is the s of the last dispatch.
