@@ -26,10 +26,13 @@ func devCommand(a *app) *cobra.Command {
 		config.Key{Name: "vip", Default: "", Kind: "ADDR", Usage: "forward this address to live edges; then it is what clients are told"},
 		config.Key{Name: "processes", Default: "off", Kind: config.Bool, Usage: "each role in its own process; DATA/mesh.json has the pids"},
 		config.Key{Name: "restart", Default: "off", Kind: config.Bool, Usage: "with --processes: start a role anew when its process ended"},
+		config.Key{Name: "restart-pause", Default: "100ms", Kind: "DURATION", Usage: "with --restart: how long a role stays away first"},
 		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
 		keyPresenceTTL,
 		config.Key{Name: "drain-window", Default: "1s", Kind: "DURATION", Usage: "time over which edges send clients elsewhere when they stop"},
+		config.Key{Name: "leaf-via", Default: "", Kind: "ADDR", Usage: "leaves find hubs here, a port for each pair: for a lab that breaks links"},
 		config.Key{Name: "log", Default: "warn", Kind: "LEVEL", Usage: "least level logged: debug, info, warn or error"})
+	_ = keys.Flags().MarkHidden("leaf-via") // it is there
 	return a.command(&cobra.Command{
 		Short: "Run a whole mesh on this machine",
 		Long: `dev runs a hub, a core, leaves and edges, with embedded stores unless told of others, and prints where to connect and how to make the first account
@@ -59,6 +62,10 @@ and bot. What it keeps is in one folder and survives restarts, kills included. c
 			Processes: v.Switch("processes"), Restart: v.Switch("restart"), RateLimits: v.Switch("rate-limits"),
 			DrainWindow: v.Duration("drain-window", 0, 10*time.Minute), LogLevel: logLevel(v), Out: a.stdout, Log: a.stderr,
 			Postgres: postgres(v), Redis: redisOf(v), CQLHosts: v.String("cql"), CQL: clusterOf(v, 1), Hasher: hasher,
+		}
+		cfg.RestartPause = v.Duration("restart-pause", time.Millisecond, time.Hour)
+		if v.String("leaf-via") != "" {
+			cfg.LeafVia = v.Loopback("leaf-via", whyPlain)
 		}
 		cfg.PresenceTTL = v.Duration("presence-ttl", time.Second, time.Minute)
 		if v.Need("http") != "" {

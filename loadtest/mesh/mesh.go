@@ -20,16 +20,17 @@ import (
 	"time"
 )
 
-// Edges is how many edges a mesh has.
+// Edges is how many edges a mesh has that is not asked for another number.
 const Edges = 2
 
 // adminPorts is how many consecutive admin ports a mesh may take: one per role and some to spare.
-const adminPorts = 8
+const adminPorts = 12
 
 // Options of a mesh. The zero value is a mesh without rate limits, all roles in one process, on data of its own.
 type Options struct {
 	RateLimits bool
 	Processes  bool     // each role in its own process
+	Edges      int      // default Edges
 	Bin        string   // default: Build(Race)
 	Dir        string   // data; default a temporary folder that Close removes
 	Args       []string // more arguments of starling dev
@@ -40,7 +41,7 @@ type Mesh struct {
 	opts    Options
 	dir     string // holds data and log
 	ownDir  bool
-	http    int // first of two ports, likewise below
+	http    int // first port of the edges, likewise below
 	tls     int
 	admin   int
 	cmd     *exec.Cmd
@@ -63,11 +64,15 @@ func New(opts Options) (*Mesh, error) {
 			return nil, err
 		}
 	}
-	base, err := freePorts(2*Edges + adminPorts)
+	if m.opts.Edges == 0 {
+		m.opts.Edges = Edges
+	}
+	edges := m.opts.Edges
+	base, err := freePorts(2*edges + max(adminPorts, adminPorts-Edges+edges))
 	if err != nil {
 		return nil, err
 	}
-	m.http, m.tls, m.admin = base, base+Edges, base+2*Edges
+	m.http, m.tls, m.admin = base, base+edges, base+2*edges
 	return m, nil
 }
 
@@ -82,7 +87,7 @@ func (m *Mesh) Launch() error {
 	if m.opts.RateLimits {
 		limits = "on"
 	}
-	args := []string{"dev", "--edges", fmt.Sprint(Edges), "--http", local(m.http), "--tls", local(m.tls), "--admin", local(m.admin),
+	args := []string{"dev", "--edges", fmt.Sprint(m.opts.Edges), "--http", local(m.http), "--tls", local(m.tls), "--admin", local(m.admin),
 		"--data", m.DataDir(), "--rate-limits=" + limits}
 	if m.opts.Processes {
 		args = append(args, "--processes")
@@ -109,8 +114,8 @@ func (m *Mesh) Start(ctx context.Context) error {
 
 // Ready waits until the admin page says ready and every edge answers REST (which takes a core), or the process ends, or ctx does.
 func (m *Mesh) Ready(ctx context.Context) error {
-	urls := make([]string, 0, Edges+1)
-	for i := range Edges {
+	urls := make([]string, 0, m.opts.Edges+1)
+	for i := range m.opts.Edges {
 		urls = append(urls, m.HTTP(i)+"/api/v10/gateway")
 	}
 	urls = append(urls, m.Admin(0)+"/readyz")

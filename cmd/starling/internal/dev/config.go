@@ -19,19 +19,21 @@ type Config struct {
 
 	HTTP, TLS, Admin string // of the first edge; the next ones follow on consecutive ports; TLS may be "" for none
 	PublicURL        string // what clients are told; "" = each edge's own address
+	LeafVia          string // first of the addresses at which leaves look for hubs, leaf by leaf, each hub in turn: what is between them; "" = nothing
 	VIP              string // where a forwarder to live edges listens; "" = none
 
-	Data        string     // folder of everything kept
-	Postgres    string     // URL; "" = SQLite
-	Redis       string     // URL; "" = in process
-	CQL         cql.Config // without Hosts: Pebble
-	CQLHosts    string     // the same as a flag of a role process
-	Processes   bool       // each role in a process of its own
-	Restart     bool       // start a role anew when its process ended
-	RateLimits  bool
-	DrainWindow time.Duration // over which an edge sends its clients away
-	PresenceTTL time.Duration // of users of an edge that is gone
-	LogLevel    slog.Level
+	Data         string        // folder of everything kept
+	Postgres     string        // URL; "" = SQLite
+	Redis        string        // URL; "" = in process
+	CQL          cql.Config    // without Hosts: Pebble
+	CQLHosts     string        // the same as a flag of a role process
+	Processes    bool          // each role in a process of its own
+	Restart      bool          // start a role anew when its process ended
+	RestartPause time.Duration // before that; 0 = 100 ms
+	RateLimits   bool
+	DrainWindow  time.Duration // over which an edge sends its clients away
+	PresenceTTL  time.Duration // of users of an edge that is gone
+	LogLevel     slog.Level
 
 	Executable string    // of role processes; this very binary
 	Hasher     []string  // server.Config's, of a core in this process

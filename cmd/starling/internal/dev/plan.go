@@ -84,6 +84,12 @@ func makePlan(ctx context.Context, cfg *Config, kept *ports) (*plan, error) {
 	for i := range p.leaves {
 		p.leaves[i].NATS = p.keep(p.leaves[i].Name + ".nats")
 		p.leaves[i].upstream = urls(p.hubs, func(h Row) string { return h.leafnodes })
+		if cfg.LeafVia != "" {
+			via, err := links(cfg.LeafVia, i*len(p.hubs), len(p.hubs))
+			if errs = append(errs, err); err == nil {
+				p.leaves[i].upstream = via
+			}
+		}
 	}
 	for i := range p.edges {
 		p.edges[i].upstream = "nats://" + p.leaves[i%len(p.leaves)].NATS
@@ -113,6 +119,19 @@ func urls(rows []Row, addr func(Row) string) string {
 		list[i] = "nats://" + addr(r)
 	}
 	return strings.Join(list, ",")
+}
+
+// links are the URLs at n consecutive ports, the first of them skip ports after base: what listens there leads to the hubs.
+func links(base string, skip, n int) (string, error) {
+	host, port, err := split(base)
+	if err != nil || port+skip+n > 65536 {
+		return "", fmt.Errorf("leaf-via: %s: want host:port with %d ports from there on", base, skip+n)
+	}
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "nats://" + net.JoinHostPort(host, strconv.Itoa(port+skip+i))
+	}
+	return strings.Join(list, ","), nil
 }
 
 func pointers(rows []Row) []*Row {

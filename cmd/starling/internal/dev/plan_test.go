@@ -97,3 +97,19 @@ func TestPortsThatOverlapAreMistakes(t *testing.T) {
 		}
 	}
 }
+
+func TestLeavesFindHubsThroughALab(t *testing.T) {
+	cfg := anywhere
+	cfg.Hubs, cfg.LeafVia = 3, "127.0.0.1:4000"
+	p, err := planOf(t, t.TempDir(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.leaves[1].upstream, "nats://127.0.0.1:4003,nats://127.0.0.1:4004,nats://127.0.0.1:4005"; got != want {
+		t.Errorf("leaf-2 looks for hubs at %s, want %s", got, want)
+	}
+	cfg.LeafVia = "127.0.0.1:65534"
+	if _, err := planOf(t, t.TempDir(), cfg); err == nil || !strings.Contains(err.Error(), "leaf-via") {
+		t.Errorf("got %v, want leaf-via named: there are not enough ports", err)
+	}
+}
