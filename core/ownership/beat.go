@@ -26,7 +26,7 @@ func (c *Claims) beatFor(ctx context.Context) error {
 
 func (c *Claims) beat(fresh bool) {
 	c.mu.Lock()
-	b := &pb.CoreBeat{Core: c.me.core, Boot: c.me.boot, Leaving: c.leaving, Fresh: fresh}
+	b := &pb.CoreBeat{Core: c.me.core, Boot: c.me.boot, Leaving: c.leaving || c.drained, Drained: c.drained && !c.leaving, Fresh: fresh}
 	c.mu.Unlock()
 	body, err := gproto.Marshal(b)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *Claims) onBeat(_ string, body []byte) {
 		return
 	}
 	c.mu.Lock()
-	changed := c.members.hear(holder{b.Core, b.Boot}, b.Leaving, time.Now())
+	changed := c.members.hear(holder{b.Core, b.Boot}, b.Leaving, b.Drained, time.Now())
 	c.mu.Unlock()
 	if changed {
 		c.nudge()

@@ -52,7 +52,8 @@ type Claims struct {
 	once    sync.Once
 
 	mu      sync.Mutex
-	leaving bool
+	leaving bool      // for good
+	drained bool      // until Stay
 	begun   time.Time // since when silence counts
 	members members
 	table   [proto.Buckets]entry
@@ -182,7 +183,7 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 	membersGauge.Set(float64(len(c.members) + 1))
 	var claim []claimed
 	var drop []int
-	mine, busy := 0, 0
+	mine, busy, pinned := 0, 0, 0
 	candidates := c.candidatesLocked()
 	for n := range c.table {
 		e := &c.table[n]
@@ -196,6 +197,9 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 		want, somebody := wanted(n, candidates)
 		if e.pinned && slices.Contains(candidates, e.by) {
 			want = e.by
+			if e.mine {
+				pinned++
+			}
 		}
 		switch {
 		case e.mine && e.by != c.me:
@@ -205,14 +209,18 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 			if now.After(e.retry) {
 				c.moveLocked(ctx, n, want, false)
 			}
-		case !e.mine && (e.by == c.me || !c.leaving && want == c.me && c.freeLocked(e, now)):
+		case !e.mine && (e.by == c.me || want == c.me && c.freeLocked(e, now)):
 			e.busy = true
 			claim = append(claim, claimed{n, e.by, e.revision})
 		}
 	}
 	done := c.leaving && busy == 0 && (mine == 0 || len(candidates) == 0) // the last ones have nobody to give to
+	drained := c.drained
 	c.mu.Unlock()
 	minesGauge.Set(float64(mine))
+	pinnedGauge.Set(float64(pinned))
+	movingGauge.Set(float64(len(c.moves)))
+	drainedGauge.Set(number(drained))
 	if done {
 		c.once.Do(func() { close(c.left) })
 	}
@@ -225,16 +233,23 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 	return c.claim(ctx, claim)
 }
 
-// candidatesLocked are the cores that may own buckets.
+// candidatesLocked are the cores that may own buckets: those that are drained only where there is no other, for they can.
 func (c *Claims) candidatesLocked() []holder {
-	all := make([]holder, 0, len(c.members)+1)
-	if !c.leaving {
-		all = append(all, c.me)
-	}
-	for _, m := range c.members {
-		if !m.leaving {
-			all = append(all, m.holder)
+	all, spare := make([]holder, 0, len(c.members)+1), []holder(nil)
+	add := func(h holder, leaving, drained bool) {
+		switch {
+		case drained:
+			spare = append(spare, h)
+		case !leaving:
+			all = append(all, h)
 		}
+	}
+	add(c.me, c.leaving, c.drained && !c.leaving)
+	for _, m := range c.members {
+		add(m.holder, m.leaving, m.drained)
+	}
+	if len(all) == 0 {
+		return spare
 	}
 	return all
 }
@@ -294,8 +309,8 @@ func (c *Claims) claim(ctx context.Context, buckets []claimed) error {
 			}
 			c.owner.Claim(n, past[n])
 			c.update(n, func(e *entry) {
-				if revision >= e.revision {
-					e.by, e.revision = c.me, revision
+				if revision > e.revision {
+					e.by, e.pinned, e.revision = c.me, false, revision
 				}
 				e.mine, e.busy = true, false
 			})
@@ -340,7 +355,7 @@ func (c *Claims) watch(ctx context.Context, known func()) error {
 				return
 			}
 			c.update(n, func(e *entry) {
-				if r.Revision > e.revision {
+				if r.Revision >= e.revision {
 					e.by, e.pinned, e.revision = holder{rec.Core, rec.Boot}, rec.Pinned, r.Revision
 				}
 			})

@@ -22,22 +22,23 @@ type holder struct {
 type member struct {
 	holder
 	heard   time.Time
-	leaving bool
+	leaving bool // owns nothing more
+	drained bool // is leaving by an operator's wish
 }
 
 // members are the other cores, by name: a core that starts again takes the place of what it was.
 type members map[string]*member
 
 // hear notes a beat. It tells whether it changes who should own what.
-func (ms members) hear(h holder, leaving bool, now time.Time) (changed bool) {
+func (ms members) hear(h holder, leaving, drained bool, now time.Time) (changed bool) {
 	m := ms[h.core]
 	if m == nil {
 		m = &member{}
 		ms[h.core] = m
 		changed = true
 	}
-	changed = changed || m.holder != h || m.leaving != leaving
-	m.holder, m.leaving, m.heard = h, leaving, now
+	changed = changed || m.holder != h || m.leaving != leaving || m.drained != drained
+	m.holder, m.leaving, m.drained, m.heard = h, leaving, drained, now
 	return changed
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	gproto "google.golang.org/protobuf/proto"
@@ -41,9 +42,10 @@ func (c *Claims) moveLocked(ctx context.Context, n int, to holder, pinned bool) 
 		})
 		switch {
 		case err == nil:
-			movesTotal.Inc()
+			movesTotal.WithLabelValues("done").Inc()
 			moveSeconds.Observe(time.Since(begun).Seconds())
 		case ctx.Err() == nil:
+			movesTotal.WithLabelValues("failed").Inc()
 			c.log.Warn("bucket not handed over, will repeat", "bucket", n, "to", to.core, "err", err)
 		}
 		c.nudge()
@@ -70,8 +72,8 @@ func (c *Claims) move(ctx context.Context, n int, to holder, revision uint64, pi
 		return err
 	}
 	if err == nil {
-		c.update(n, func(e *entry) { e.by, e.revision = to, max(at, e.revision) })
-		err = c.ask(ctx, to, &pb.MoveCall{Bucket: uint32(n), Take: true, Revision: at, Used: used}, takeTimeout)
+		c.update(n, func(e *entry) { e.by, e.pinned, e.revision = to, pinned, max(at, e.revision) })
+		err = c.ask(ctx, to, &pb.MoveCall{Bucket: uint32(n), Take: true, Revision: at, Used: used, Pinned: pinned}, takeTimeout)
 	}
 	c.update(n, func(e *entry) { e.mine = false })
 	c.owner.Dismiss(n)
@@ -122,7 +124,7 @@ func (c *Claims) onMove(ctx context.Context, body []byte) []byte {
 func (c *Claims) take(ctx context.Context, call *pb.MoveCall) error {
 	n := int(call.Bucket)
 	c.mu.Lock()
-	leaving := c.leaving
+	leaving := !slices.Contains(c.candidatesLocked(), c.me)
 	c.mu.Unlock()
 	switch {
 	case n >= proto.Buckets:
@@ -141,7 +143,7 @@ func (c *Claims) take(ctx context.Context, call *pb.MoveCall) error {
 		late = call.Revision < e.revision
 		begun = e.mine || e.busy // it saw the record first
 		if !late && !begun {
-			e.by, e.revision, e.mine = c.me, call.Revision, true
+			e.by, e.pinned, e.revision, e.mine = c.me, call.Pinned, call.Revision, true
 			c.owner.Claim(n, call.Used)
 		}
 	})
@@ -152,53 +154,4 @@ func (c *Claims) take(ctx context.Context, call *pb.MoveCall) error {
 		return nil
 	}
 	return c.owner.Serve(n)
-}
-
-// Leave gives all buckets away and returns when that is done, nobody else is there to take them, or ctx ends. Run goes on: what this core is
-// still asked it answers, or sends on.
-func (c *Claims) Leave(ctx context.Context) error {
-	c.mu.Lock()
-	c.leaving = true
-	alone := len(c.candidatesLocked()) == 0
-	c.mu.Unlock()
-	if alone {
-		return nil
-	}
-	c.beat(false)
-	c.nudge()
-	select {
-	case <-c.left:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("ownership: leave: %w", ctx.Err())
-	}
-}
-
-// Move begins to give a bucket to a core by an operator's wish: it stays there for as long as that core lives, or until it is moved again.
-func (c *Claims) Move(ctx context.Context, n int, to string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := c.members[to]
-	switch {
-	case n < 0 || n >= proto.Buckets:
-		return fmt.Errorf("bucket %d: want 0 to %d", n, proto.Buckets-1)
-	case to == c.me.core || m == nil || m.leaving:
-		return fmt.Errorf("core %q: not another core that lives", to)
-	case !c.table[n].mine:
-		return fmt.Errorf("bucket %d: core %q has it", n, c.table[n].by.core)
-	case c.table[n].busy || !c.moveLocked(context.WithoutCancel(ctx), n, m.holder, true):
-		return fmt.Errorf("bucket %d: others are being moved, try again", n)
-	}
-	return nil
-}
-
-// Owners tells which core's each bucket is by its record; "" is nobody's.
-func (c *Claims) Owners() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := make([]string, len(c.table))
-	for n, e := range c.table {
-		all[n] = e.by.core
-	}
-	return all
 }
