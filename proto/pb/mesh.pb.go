@@ -139,6 +139,7 @@ type Event struct {
 	Mentions      []uint64 `protobuf:"fixed64,9,rep,packed,name=mentions,proto3" json:"mentions,omitempty"`                          // users who get the content without the intent
 	Required      uint64   `protobuf:"varint,10,opt,name=required,proto3" json:"required,omitempty"`                                 // permissions in the channel without which nobody receives it; 0 = every member
 	Body          []byte   `protobuf:"bytes,11,opt,name=body,proto3" json:"body,omitempty"`                                          // JSON of the payload's d
+	Before        []byte   `protobuf:"bytes,15,opt,name=before,proto3" json:"before,omitempty"`                                      // JSON of what the event changed or removed, as it was: see package core, before.go
 	BodyNoContent []byte   `protobuf:"bytes,12,opt,name=body_no_content,json=bodyNoContent,proto3" json:"body_no_content,omitempty"` // the same for sessions without MESSAGE_CONTENT; empty = body serves all
 	Status        int32    `protobuf:"varint,13,opt,name=status,proto3" json:"status,omitempty"`                                     // HTTP status that the command was answered with
 	Recipients    []uint64 `protobuf:"fixed64,14,rep,packed,name=recipients,proto3" json:"recipients,omitempty"`                     // events of a DM channel: whose sessions get it; guild is 0
@@ -249,6 +250,13 @@ func (x *Event) GetRequired() uint64 {
 func (x *Event) GetBody() []byte {
 	if x != nil {
 		return x.Body
+	}
+	return nil
+}
+
+func (x *Event) GetBefore() []byte {
+	if x != nil {
+		return x.Before
 	}
 	return nil
 }
@@ -633,8 +641,9 @@ func (x *GuildSnapshot) GetAllMembers() bool {
 // IdentifyCall and IdentifyAnswer: rpc "identify", edge to any core.
 type IdentifyCall struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`  // with or without "Bot " or "Bearer " in front
-	Start         bool                   `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"` // a session starts with it: counts against the session start limits
+	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`   // with or without "Bot " or "Bearer " in front
+	Start         bool                   `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`  // a session starts with it: counts against the session start limits
+	Origin        *SessionOrigin         `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // of that session; the core fills in key, user, login and time
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +692,13 @@ func (x *IdentifyCall) GetStart() bool {
 	return false
 }
 
+func (x *IdentifyCall) GetOrigin() *SessionOrigin {
+	if x != nil {
+		return x.Origin
+	}
+	return nil
+}
+
 type IdentifyAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          *UserSnapshot          `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`                                    // absent: the token is bad (close 4004)
@@ -690,6 +706,8 @@ type IdentifyAnswer struct {
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`                                  // the core could not say: try again
 	WaitMs        uint32                 `protobuf:"varint,4,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`                 // READY has to wait so long: others of the same user start at this moment
 	Limited       bool                   `protobuf:"varint,5,opt,name=limited,proto3" json:"limited,omitempty"`                             // the session start limits are used up: close 4008
+	Session       string                 `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`                              // session_id: the origin, signed
+	Key           uint64                 `protobuf:"fixed64,7,opt,name=key,proto3" json:"key,omitempty"`                                    // of the origin
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -757,6 +775,20 @@ func (x *IdentifyAnswer) GetLimited() bool {
 		return x.Limited
 	}
 	return false
+}
+
+func (x *IdentifyAnswer) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *IdentifyAnswer) GetKey() uint64 {
+	if x != nil {
+		return x.Key
+	}
+	return 0
 }
 
 // GuildCall: rpc "guild", edge to any core; answered with a GuildSnapshot, or Result status 404.
@@ -2109,7 +2141,7 @@ var File_mesh_proto protoreflect.FileDescriptor
 const file_mesh_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"mesh.proto\x12\vstarling.v1\"\xf1\x01\n" +
+	"mesh.proto\x12\vstarling.v1\x1a\fresume.proto\"\xf1\x01\n" +
 	"\x05Entry\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x06R\vincarnation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -2118,7 +2150,7 @@ const file_mesh_proto_rawDesc = "" +
 	"\tappend_id\x18\x05 \x01(\x06R\bappendId\x12\x17\n" +
 	"\atime_ms\x18\x06 \x01(\x03R\x06timeMs\x12\x1b\n" +
 	"\ttake_over\x18\a \x01(\bR\btakeOver\x12*\n" +
-	"\x06events\x18\b \x03(\v2\x12.starling.v1.EventR\x06events\"\xe3\x02\n" +
+	"\x06events\x18\b \x03(\v2\x12.starling.v1.EventR\x06events\"\xfb\x02\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05guild\x18\x02 \x01(\x06R\x05guild\x12\x18\n" +
@@ -2131,7 +2163,8 @@ const file_mesh_proto_rawDesc = "" +
 	"\bmentions\x18\t \x03(\x06R\bmentions\x12\x1a\n" +
 	"\brequired\x18\n" +
 	" \x01(\x04R\brequired\x12\x12\n" +
-	"\x04body\x18\v \x01(\fR\x04body\x12&\n" +
+	"\x04body\x18\v \x01(\fR\x04body\x12\x16\n" +
+	"\x06before\x18\x0f \x01(\fR\x06before\x12&\n" +
 	"\x0fbody_no_content\x18\f \x01(\fR\rbodyNoContent\x12\x16\n" +
 	"\x06status\x18\r \x01(\x05R\x06status\x12\x1e\n" +
 	"\n" +
@@ -2169,16 +2202,19 @@ const file_mesh_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\x12\x12\n" +
 	"\x04body\x18\x05 \x01(\fR\x04body\x12\x1f\n" +
 	"\vall_members\x18\x06 \x01(\bR\n" +
-	"allMembers\":\n" +
+	"allMembers\"n\n" +
 	"\fIdentifyCall\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n" +
-	"\x05start\x18\x02 \x01(\bR\x05start\"\xab\x01\n" +
+	"\x05start\x18\x02 \x01(\bR\x05start\x122\n" +
+	"\x06origin\x18\x03 \x01(\v2\x1a.starling.v1.SessionOriginR\x06origin\"\xd7\x01\n" +
 	"\x0eIdentifyAnswer\x12-\n" +
 	"\x04user\x18\x01 \x01(\v2\x19.starling.v1.UserSnapshotR\x04user\x12!\n" +
 	"\fauth_session\x18\x02 \x01(\x06R\vauthSession\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x17\n" +
 	"\await_ms\x18\x04 \x01(\rR\x06waitMs\x12\x18\n" +
-	"\alimited\x18\x05 \x01(\bR\alimited\"\x96\x01\n" +
+	"\alimited\x18\x05 \x01(\bR\alimited\x12\x18\n" +
+	"\asession\x18\x06 \x01(\tR\asession\x12\x10\n" +
+	"\x03key\x18\a \x01(\x06R\x03key\"\x96\x01\n" +
 	"\tGuildCall\x12\x14\n" +
 	"\x05guild\x18\x01 \x01(\x06R\x05guild\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\x06R\amembers\x12)\n" +
@@ -2329,25 +2365,27 @@ var file_mesh_proto_goTypes = []any{
 	(*MoveCall)(nil),        // 27: starling.v1.MoveCall
 	(*MoveAnswer)(nil),      // 28: starling.v1.MoveAnswer
 	nil,                     // 29: starling.v1.PresenceReport.DevicesEntry
+	(*SessionOrigin)(nil),   // 30: starling.v1.SessionOrigin
 }
 var file_mesh_proto_depIdxs = []int32{
 	1,  // 0: starling.v1.Entry.events:type_name -> starling.v1.Event
-	4,  // 1: starling.v1.IdentifyAnswer.user:type_name -> starling.v1.UserSnapshot
-	9,  // 2: starling.v1.GuildCall.query:type_name -> starling.v1.MemberQuery
-	5,  // 3: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
-	13, // 4: starling.v1.DirectCall.wants:type_name -> starling.v1.DirectWant
-	11, // 5: starling.v1.DirectAnswer.directs:type_name -> starling.v1.DirectSnapshot
-	16, // 6: starling.v1.PresenceCall.reports:type_name -> starling.v1.PresenceReport
-	29, // 7: starling.v1.PresenceReport.devices:type_name -> starling.v1.PresenceReport.DevicesEntry
-	16, // 8: starling.v1.PresencesAnswer.presences:type_name -> starling.v1.PresenceReport
-	20, // 9: starling.v1.RestCall.headers:type_name -> starling.v1.Header
-	20, // 10: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
-	24, // 11: starling.v1.Digest.positions:type_name -> starling.v1.Position
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	30, // 1: starling.v1.IdentifyCall.origin:type_name -> starling.v1.SessionOrigin
+	4,  // 2: starling.v1.IdentifyAnswer.user:type_name -> starling.v1.UserSnapshot
+	9,  // 3: starling.v1.GuildCall.query:type_name -> starling.v1.MemberQuery
+	5,  // 4: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
+	13, // 5: starling.v1.DirectCall.wants:type_name -> starling.v1.DirectWant
+	11, // 6: starling.v1.DirectAnswer.directs:type_name -> starling.v1.DirectSnapshot
+	16, // 7: starling.v1.PresenceCall.reports:type_name -> starling.v1.PresenceReport
+	29, // 8: starling.v1.PresenceReport.devices:type_name -> starling.v1.PresenceReport.DevicesEntry
+	16, // 9: starling.v1.PresencesAnswer.presences:type_name -> starling.v1.PresenceReport
+	20, // 10: starling.v1.RestCall.headers:type_name -> starling.v1.Header
+	20, // 11: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
+	24, // 12: starling.v1.Digest.positions:type_name -> starling.v1.Position
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_mesh_proto_init() }
@@ -2355,6 +2393,7 @@ func file_mesh_proto_init() {
 	if File_mesh_proto != nil {
 		return
 	}
+	file_resume_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
