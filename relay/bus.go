@@ -132,6 +132,9 @@ func (b *Bus) Region() string { return b.region }
 // Connected tells whether the connection stands.
 func (b *Bus) Connected() bool { return b.nc.IsConnected() }
 
+// Peer names the hub or leaf that the bus is connected to; "" while it is to none.
+func (b *Bus) Peer() string { return b.nc.ConnectedServerName() }
+
 // replicas is how many hubs are to keep a stream: it is for buses that are connected to a hub.
 func (b *Bus) replicas() int {
 	if b.nc.ConnectedClusterName() == "" {

@@ -25,6 +25,7 @@ func (b *Bus) NewCommands(h func(bucket int, body []byte, reply func([]byte))) *
 	go func() {
 		defer close(c.done)
 		work(c.in, c.quit, func(m *nats.Msg) {
+			commandsWaiting.Set(float64(len(c.in)))
 			_, bucket, ok := parseBucketSubject(m.Subject)
 			if !ok || m.Reply == "" {
 				return

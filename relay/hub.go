@@ -34,6 +34,8 @@ type HubConfig struct {
 // A Hub is an embedded NATS server that keeps a region's event log and joins cores and leaves.
 type Hub struct {
 	server *server.Server
+	door   *doorman
+	since  time.Time
 	bus    *nats.Conn
 	log    *slog.Logger
 	peers  int         // other hubs of the region
@@ -65,11 +67,13 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 	if err := clusterOptions(opts, cfg); err != nil {
 		return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
 	}
+	var cert *credentials
 	if cfg.TLS.on() {
 		c, err := openCredentials(cfg.TLS, roleHub, cfg.Name, log)
 		if err != nil {
 			return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
 		}
+		cert = c
 		opts.TLS, opts.TLSConfig, opts.TLSHandshakeFirst = true, c.config(roleCore), true
 		opts.LeafNode.TLSConfig, opts.LeafNode.TLSHandshakeFirst = c.config(roleLeaf), true
 		if cfg.ClusterAddr != "" {
@@ -78,12 +82,12 @@ func StartHub(cfg HubConfig) (*Hub, error) {
 		}
 	}
 	opts.SyncInterval = 10 * time.Second // the default of 2 min makes power loss dear
-	door := newDoorman(cfg.Region, roleCore, cfg.Secret, cfg.TLS.on())
+	door := newDoorman(cfg.Region, roleCore, cfg.Secret, cert)
 	s, err := startServer(opts, door, log)
 	if err != nil {
 		return nil, fmt.Errorf("hub %s: %w", cfg.Name, err)
 	}
-	h := &Hub{server: s, log: log, peers: len(cfg.Peers)}
+	h := &Hub{server: s, door: door, since: time.Now(), log: log, peers: len(cfg.Peers)}
 	h.quorum.Store(h.peers == 0)
 	h.bus, err = door.connect(cfg.Name + " beat")
 	if err != nil {

@@ -70,12 +70,16 @@ type doorman struct {
 	client string // role that the client port is for
 	own    string // password of the server's own connection, which comes without TLS
 	server *server.Server
+	cert   *credentials // nil in plain text
+
+	ownName string // of the server's own connection, once it is made
+	slow    int64  // consumers that measure has counted
 }
 
-func newDoorman(region, client, secret string, tls bool) *doorman {
+func newDoorman(region, client, secret string, cert *credentials) *doorman {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return &doorman{region: region, client: client, secret: secret, tls: tls, own: hex.EncodeToString(b[:])}
+	return &doorman{region: region, client: client, secret: secret, tls: cert != nil, cert: cert, own: hex.EncodeToString(b[:])}
 }
 
 // Check implements server.Authentication for clients and leafnodes.

@@ -33,8 +33,11 @@ type LeafConfig struct {
 // A Leaf is an embedded NATS server without storage that joins the edges of one place to a hub over a single link.
 type Leaf struct {
 	server *server.Server
+	door   *doorman
+	since  time.Time
 	bus    *nats.Conn
 	heard  atomic.Int64 // Unix nanoseconds of the last beat or rebuild
+	lost   atomic.Int64 // links
 	log    *slog.Logger
 	stop   context.CancelFunc
 	done   sync.WaitGroup
@@ -62,16 +65,18 @@ func StartLeaf(cfg LeafConfig) (*Leaf, error) {
 		remote.URLs = append(remote.URLs, u)
 	}
 	opts.LeafNode.Remotes = []*server.RemoteLeafOpts{remote}
+	var cert *credentials
 	if cfg.TLS.on() {
 		c, err := openCredentials(cfg.TLS, roleLeaf, cfg.Name, log)
 		if err != nil {
 			return nil, fmt.Errorf("leaf %s: %w", cfg.Name, err)
 		}
+		cert = c
 		opts.TLS, opts.TLSConfig, opts.TLSHandshakeFirst = true, c.config(roleEdge), true
 		remote.TLS, remote.TLSConfig, remote.TLSHandshakeFirst = true, c.config(roleHub), true
 	}
-	l := &Leaf{log: log}
-	door := newDoorman(cfg.Region, roleEdge, cfg.Secret, cfg.TLS.on())
+	door := newDoorman(cfg.Region, roleEdge, cfg.Secret, cert)
+	l := &Leaf{door: door, since: time.Now(), log: log}
 	if l.server, err = startServer(opts, door, log); err != nil {
 		return nil, fmt.Errorf("leaf %s: %w", cfg.Name, err)
 	}
@@ -110,13 +115,14 @@ func (l *Leaf) watch(ctx context.Context) {
 	defer l.done.Done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	up := false
+	up, link := false, uint64(0)
 	l.heard.Store(time.Now().UnixNano())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			link = l.measure(link)
 			was := up
 			if up = l.Connected(); up != was {
 				l.log.Info("leaf link changed", "connected", up)

@@ -27,6 +27,7 @@ func (h *Hub) measure(ctx context.Context) {
 			ready = 1
 		}
 		hubReady.Set(ready)
+		h.door.measure(h.door.info())
 		select {
 		case <-ctx.Done():
 			return
@@ -41,37 +42,60 @@ func (h *Hub) measureLog(was bool) (full bool) {
 	if err != nil || z.Disabled {
 		return was
 	}
-	var used, limit, led float64
+	var led float64
 	var oldest time.Time
+	replicaLag.Reset()
 	for _, a := range z.AccountDetails {
 		for _, s := range a.Streams {
-			if !strings.HasPrefix(s.Name, "EV_") || s.Config == nil {
+			if !strings.HasPrefix(s.Name, streamPrefix) || s.Config == nil {
 				continue
 			}
-			used += float64(s.State.Bytes)
-			limit += max(0, float64(s.Config.MaxBytes))
 			if s.State.Msgs > 0 && (oldest.IsZero() || s.State.FirstTime.Before(oldest)) {
 				oldest = s.State.FirstTime
 			}
 			if s.Cluster == nil || s.Cluster.Leader == h.server.Name() {
 				led++
+				measureReplicas(s)
 			}
 		}
 	}
-	if room := float64(z.Config.MaxStore) - float64(z.Store) + used; limit == 0 || room < limit {
-		limit = room // all that the disk has left
-	}
-	logBytes.Set(used)
-	logLimit.Set(limit)
+	used, limit := logUse(z)
+	logBytes.Set(float64(used))
+	logLimit.Set(float64(limit))
 	streamsLed.Set(led)
 	age := 0.0
 	if !oldest.IsZero() {
 		age = time.Since(oldest).Seconds()
 	}
 	logAgeSeconds.Set(age)
-	full = used > alarmAt*limit
+	full = float64(used) > alarmAt*float64(limit)
 	if full && !was {
-		h.log.Warn("the log nears its limit: then its oldest entries go before their day is over", "bytes", int64(used), "limit", int64(limit))
+		h.log.Warn("the log nears its limit: then its oldest entries go before their day is over", "bytes", used, "limit", limit)
 	}
 	return full
+}
+
+// measureReplicas notes how far the other hubs are behind a stream that this one leads.
+func measureReplicas(s server.StreamDetail) {
+	if s.Cluster == nil {
+		return
+	}
+	for _, r := range s.Cluster.Replicas {
+		replicaLag.WithLabelValues(s.Name, r.Name).Set(float64(r.Lag))
+	}
+}
+
+// measure notes what the embedded server tells of those who are connected to it. One goroutine calls it.
+func (d *doorman) measure(i Server) {
+	name := d.server.Name()
+	serverClients.WithLabelValues(name).Set(float64(len(i.Clients)))
+	serverLinks.WithLabelValues(name).Set(float64(len(i.Links)))
+	serverPending.WithLabelValues(name).Set(float64(i.Pending))
+	slowest := 0.0
+	for _, l := range i.Links {
+		slowest = max(slowest, l.RTT)
+	}
+	linkSeconds.WithLabelValues(name).Set(slowest / 1000)
+	slowConsumers.WithLabelValues(name).Add(float64(i.SlowConsumers - d.slow))
+	d.slow = i.SlowConsumers
 }

@@ -70,6 +70,36 @@ var (
 	hubReady = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "starling_relay_hub_ready", Help: "1 while this hub is within a majority and has caught up with it.",
 	})
+	replicaLag = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "starling_relay_replica_lag_entries", Help: "How far another hub is behind a stream that this one leads.",
+	}, []string{"stream", "hub"})
+	serverClients = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "starling_relay_clients", Help: "Cores connected to a hub, edges connected to a leaf.",
+	}, []string{"server"})
+	serverLinks = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "starling_relay_links", Help: "Links between leaf and hub; a leaf wants one.",
+	}, []string{"server"})
+	linkSeconds = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "starling_relay_link_rtt_seconds", Help: "Round trip of the slowest link between leaf and hub.",
+	}, []string{"server"})
+	linksLost = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_relay_links_lost_total", Help: "Links to hubs that a leaf lost, or rebuilt since they were silent.",
+	}, []string{"server"})
+	serverPending = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "starling_relay_pending_bytes", Help: "Bytes of a hub or leaf that wait for those who are connected.",
+	}, []string{"server"})
+	slowConsumers = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_relay_slow_consumers_total", Help: "Connections that a hub or leaf cut off since they took nothing.",
+	}, []string{"server"})
+	requestsWaiting = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_requests_waiting", Help: "Requests that wait for a worker.",
+	})
+	commandsWaiting = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_commands_waiting", Help: "Commands that wait to be handed to their buckets.",
+	})
+	readerBytes = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_reader_queued_bytes", Help: "Bytes of entries that wait in this edge for their buckets.",
+	})
 	handshakesRefused = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "starling_relay_handshakes_refused_total", Help: "Certificates of the mesh that were refused, by reason.",
 	}, []string{"reason"})
@@ -77,3 +107,12 @@ var (
 		Name: "starling_relay_certificate_end_seconds", Help: "When this role's certificate in the mesh expires, as Unix time.",
 	})
 )
+
+func init() { // so that rules see what has not happened yet
+	for _, reason := range []gapReason{gapPredecessor, gapCounter, gapDigest, gapSilence, gapReconnect, gapSlow, gapError, gapIncarnation} {
+		gaps.WithLabelValues(string(reason))
+	}
+	for _, reason := range []string{"none", "expired", "authority", "role"} {
+		handshakesRefused.WithLabelValues(reason)
+	}
+}

@@ -295,6 +295,7 @@ func (r *Reader) sweep(now time.Time) {
 		oldest = max(oldest, f.silence(now))
 	}
 	digestLag.Set(oldest.Seconds())
+	readerBytes.Set(float64(r.queued.Load()))
 }
 
 func (r *Reader) forget(f *follow, now time.Time) bool {

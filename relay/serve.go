@@ -27,6 +27,7 @@ func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Conte
 		}
 		select {
 		case waiting <- m:
+			requestsWaiting.Inc()
 		default:
 			refused.Inc()
 			busy := nats.NewMsg(m.Reply)
@@ -53,6 +54,7 @@ func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Conte
 	for range max(workers, 1) {
 		done.Go(func() {
 			work(waiting, quit, func(m *nats.Msg) {
+				requestsWaiting.Dec()
 				_ = b.nc.Publish(m.Reply, h(ctx, m.Data)) // a lost answer is a time-out to the sender
 			})
 		})

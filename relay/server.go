@@ -85,6 +85,7 @@ func startServer(opts *server.Options, door *doorman, log *slog.Logger) (*server
 
 // connect makes the embedded server's own connection.
 func (d *doorman) connect(name string) (*nats.Conn, error) {
+	d.ownName = name
 	return nats.Connect("", nats.InProcessServer(d.server), nats.Name(name), nats.UserInfo(userOwn, d.own))
 }
 

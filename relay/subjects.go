@@ -81,7 +81,10 @@ func parseBucketSubject(subject string) (kind string, bucket int, ok bool) {
 }
 
 // streamName names the stream of the k-th share of a region's buckets.
-func streamName(region string, k int) string { return "EV_" + region + "_" + strconv.Itoa(k) }
+// streamPrefix begins the names of the log's streams.
+const streamPrefix = "EV_"
+
+func streamName(region string, k int) string { return streamPrefix + region + "_" + strconv.Itoa(k) }
 
 // apiPrefix addresses the JetStream API of a region's domain, from the hub or from behind any leaf.
 func apiPrefix(region string) string { return "$JS." + region + ".API" }
