@@ -50,6 +50,34 @@ func (o *Owner) Infos(ctx context.Context) ([]Info, error) {
 		checkpoints(ctx, "history", o.cfg.History.Checkpoints, func(n int) *StoreInfo { return &all[n].History }))
 }
 
+// A Sum adds up the buckets of an owner; no store is asked for it.
+type Sum struct {
+	Phases    map[string]int `json:"phases"`   // how many buckets are in which
+	Commands  uint64         `json:"commands"` // that came since this owner started, to buckets that it has now
+	Rate      float64        `json:"rate"`     // of them per second, over the last ten
+	Waiting   int            `json:"waiting"`
+	Directory int            `json:"directory"` // entries that it was given and has not applied
+	History   int            `json:"history"`
+}
+
+// Sum may be asked at any time; it waits for no bucket.
+func (o *Owner) Sum() Sum {
+	s := Sum{Phases: map[string]int{}}
+	now := o.cfg.Now().Unix()
+	for _, b := range o.buckets {
+		i := b.info(now)
+		s.Phases[i.Phase]++
+		s.Waiting += i.Waiting
+		s.Directory += i.Directory.Backlog
+		s.History += i.History.Backlog
+		if i.Phase != "foreign" {
+			s.Commands += i.Commands
+			s.Rate += i.Rate
+		}
+	}
+	return s
+}
+
 // Name is the owner's, as its configuration has it.
 func (o *Owner) Name() string { return o.cfg.Name }
 

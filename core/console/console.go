@@ -14,6 +14,7 @@ import (
 
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/bucket"
+	"github.com/starling-chat/starling/core/ownership"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -35,7 +36,18 @@ type Config struct {
 	Owner     interface {
 		Name() string
 		Infos(context.Context) ([]bucket.Info, error)
+		Sum() bucket.Sum
 	}
+	Claims interface {
+		Status() ownership.Status
+		Place(bucket int) ownership.Place
+		Move(ctx context.Context, bucket int, to string) error
+		Free(ctx context.Context, bucket int) error
+		Drain() error
+		Stay() error
+	}
+	Hub      func() string // to which the core is connected; "" = to none
+	Since    time.Time     // the core was started
 	Commands interface {
 		Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error)
 	}
@@ -57,7 +69,11 @@ func New(cfg Config) *Console {
 	c.mux.Handle("GET "+Prefix+"names", page(c.names))
 	c.mux.Handle("GET "+Prefix+"guilds", page(c.guilds))
 	c.mux.Handle("GET "+Prefix+"guilds/{guild}", page(c.guild))
+	c.mux.Handle("GET "+Prefix+"core", page(c.core))
+	c.mux.Handle("POST "+Prefix+"drain", page(c.drain))
 	c.mux.Handle("GET "+Prefix+"buckets", page(c.buckets))
+	c.mux.Handle("GET "+Prefix+"buckets/{bucket}", page(c.place))
+	c.mux.Handle("POST "+Prefix+"buckets/{bucket}/move", page(c.move))
 	c.mux.Handle("POST "+Prefix+"tokens/revoke", page(c.revoke))
 	return c
 }

@@ -31,6 +31,7 @@ type desk struct {
 	commands []*pb.Command
 	forgot   []proto.ID
 	fail     error
+	part     part
 }
 
 func (d *desk) Name() string { return "core-7" }
@@ -38,6 +39,8 @@ func (d *desk) Name() string { return "core-7" }
 func (d *desk) Infos(context.Context) ([]bucket.Info, error) {
 	return []bucket.Info{{Bucket: 0, Phase: "owned", Epoch: 3, Sequence: 9}, {Bucket: 1, Phase: "idle"}}, errors.New("history: down")
 }
+
+func (d *desk) Sum() bucket.Sum { return bucket.Sum{Phases: map[string]int{"owned": 1, "idle": 1}} }
 
 func (d *desk) Do(_ context.Context, cmd *pb.Command) (*pb.Result, error) {
 	d.mu.Lock()
@@ -94,7 +97,8 @@ func newDesk(t *testing.T) *desk {
 		}
 	}
 	d := &desk{}
-	d.Console = console.New(console.Config{Directory: dir, Owner: d, Commands: d, Forget: d.forget})
+	d.Console = console.New(console.Config{Directory: dir, Owner: d, Claims: &d.part, Commands: d, Forget: d.forget,
+		Hub: func() string { return "hub-2" }, Since: time.Now()})
 	return d
 }
 

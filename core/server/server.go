@@ -145,7 +145,7 @@ func (s *Server) run(ctx context.Context) error {
 	s.owner.Store(owner)
 	s.bus.Store(bus)
 	s.front.Store(front)
-	s.console.Store(console.New(console.Config{Directory: stores.directory, Owner: owner, Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
+	s.console.Store(console.New(console.Config{Directory: stores.directory, Owner: owner, Claims: claims, Hub: bus.Peer, Since: time.Now(), Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
 	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: stores.presences, Guilds: stores.directory, TTL: s.cfg.Presence, Logger: s.log})
 	return s.serve(ctx, owner, claims, front, about)
 }

@@ -51,7 +51,7 @@ func (h *Hub) Ready() <-chan struct{} { return h.ready }
 
 // Probes is Node's.
 func (h *Hub) Probes() admin.Probes {
-	return admin.Probes{Role: "hub", Name: h.cfg.Name, Ready: func() error {
+	return admin.Probes{Role: "hub", Name: h.cfg.Name, Pages: page("hub", h.started, func() any { return h.hub.Info() }), Ready: func() error {
 		if err := started(h.started); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (l *Leaf) Ready() <-chan struct{} { return l.ready }
 
 // Probes is Node's.
 func (l *Leaf) Probes() admin.Probes {
-	return admin.Probes{Role: "leaf", Name: l.cfg.Name, Ready: func() error {
+	return admin.Probes{Role: "leaf", Name: l.cfg.Name, Pages: page("leaf", l.started, func() any { return l.leaf.Info() }), Ready: func() error {
 		if err := started(l.started); err != nil {
 			return err
 		}
