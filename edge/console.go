@@ -25,10 +25,11 @@ type Sessions struct {
 	Next     *string       `json:"next"` // the after of the next page; null: there is none
 }
 
-// Console serves pages of JSON for operators below /admin/v1/: GET sessions, POST sessions/{id}/close. It judges nobody: whoever reaches it
+// Console serves pages of JSON for operators below /admin/v1/: GET edge, GET sessions, POST sessions/{id}/close. It judges nobody: whoever reaches it
 // is an operator. No page holds what would let anybody resume a session.
 func (s *Server) Console() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+consolePrefix+"edge", s.standing)
 	mux.HandleFunc("GET "+consolePrefix+"sessions", s.listSessions)
 	mux.HandleFunc("POST "+consolePrefix+"sessions/{id}/close", s.shutSession)
 	return mux
@@ -41,7 +42,7 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.started() {
-		answerJSON(w, http.StatusServiceUnavailable, failure{"edge: not serving"})
+		answerJSON(w, http.StatusServiceUnavailable, failure{errNotServing.Error()})
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), consoleTimeout)
@@ -91,7 +92,7 @@ func (s *Server) shutSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.started() {
-		answerJSON(w, http.StatusServiceUnavailable, failure{"edge: not serving"})
+		answerJSON(w, http.StatusServiceUnavailable, failure{errNotServing.Error()})
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), consoleTimeout)

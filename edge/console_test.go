@@ -43,6 +43,15 @@ func TestOperatorsSeeSessions(t *testing.T) {
 	alice.Expect(proto.EventGuildCreate, nil)
 	bob, _ := w.login(t, w.bob, nil)
 
+	var at edge.Standing
+	relaytest.Until(t, "the edge tells where it stands", func() bool {
+		return w.console(t, "GET", "edge", &at) == 200 && at.BeatAge != nil
+	})
+	if at.Name != "edge-test" || at.Healthy != "" || at.Drains || at.Leaf == "" || at.BeatAge == nil || at.Connections != 2 || at.Sessions != 2 ||
+		at.Detached != 0 || at.Guilds != 1 || at.Buckets < 2 || at.Delivered < 4 {
+		t.Errorf("the edge: got %+v", at)
+	}
+
 	got := w.sessions(t, "?user="+w.alice.ID.String())
 	if got.Total != 1 || len(got.Sessions) != 1 || got.Next != nil {
 		t.Fatalf("Alice's: got %+v, want one", got)

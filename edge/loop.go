@@ -39,6 +39,7 @@ type loop struct {
 	tasks    sync.WaitGroup
 	open     atomic.Int64 // connections
 	draining atomic.Bool
+	pace     pace // of deliveries
 
 	// Owned by run's goroutine.
 	index    int64 // arrival index of the last numbered event
@@ -104,6 +105,7 @@ func (l *loop) run(ctx context.Context) error {
 			m.apply(l)
 			l.dropDoomed()
 			deliveries.Add(float64(l.delivered)) // once per message: one counter for all is dear where thousands get the same
+			l.pace.add(l.delivered)
 			l.delivered = 0
 		case t := <-tick.C:
 			loopLag.Observe(time.Since(t).Seconds())
@@ -118,6 +120,8 @@ func (l *loop) run(ctx context.Context) error {
 // tick does what depends on time.
 func (l *loop) tick() {
 	now := l.now()
+	l.pace.mark(now)
+	inboxGauge.Set(float64(len(l.inbox)))
 	l.dropEncodings()
 	beat := l.cfg.HeartbeatInterval * 3 / 2
 	for c := range l.clients {

@@ -25,6 +25,8 @@ var (
 		Help: "Closed gateway connections by code."}, []string{"code"})
 	snapshots = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_snapshots_total",
 		Help: "Calls to the cores for guild snapshots by outcome."}, []string{"outcome"})
+	inboxGauge = promauto.NewGauge(prometheus.GaugeOpts{Name: "starling_edge_inbox",
+		Help: "Messages that wait for the apply loop, of 1024."})
 	loopLag = promauto.NewHistogram(prometheus.HistogramOpts{Name: "starling_edge_loop_lag_seconds",
 		Help: "How late the apply loop comes to its tick.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)})
 	limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_limited_total",

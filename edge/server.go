@@ -17,12 +17,15 @@ import (
 // beatTimeout is how old the hub's last beat may be before the edge calls itself unhealthy: it may be cut off.
 const beatTimeout = 5 * time.Second
 
+var errNotServing = errors.New("edge: not serving")
+
 // A Server is one edge node.
 type Server struct {
 	cfg     Config
 	gateway string // URL that clients are told
 	sockets *transport.Server
 	ready   chan struct{}
+	since   time.Time
 	serving atomic.Bool // ready and not draining
 
 	// Set by Run before anything else sees them.
@@ -37,7 +40,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	s := &Server{cfg: cfg, ready: make(chan struct{})}
+	s := &Server{cfg: cfg, ready: make(chan struct{}), since: time.Now()}
 	var err error
 	s.sockets, err = transport.Listen(transport.Config{Addr: cfg.HTTPAddr, TLSAddr: cfg.TLSAddr, Cert: cfg.Cert, Accept: s.accept,
 		REST: s, Origins: cfg.Origins, QueueBytes: cfg.QueueBytes, MaxConns: cfg.MaxConns, Log: cfg.Log})
@@ -134,7 +137,7 @@ func addrString(a net.Addr) string {
 // Healthy tells why nobody should be sent here: not serving, draining, or cut off from the hub.
 func (s *Server) Healthy() error {
 	if !s.serving.Load() {
-		return errors.New("edge: not serving")
+		return errNotServing
 	}
 	if !s.bus.Connected() {
 		return errors.New("edge: no connection to the leaf")
@@ -150,7 +153,7 @@ func (s *Server) Check() error {
 	select {
 	case <-s.ready:
 	default:
-		return errors.New("edge: not serving")
+		return errNotServing
 	}
 	return errors.Join(s.loop.checkTables(), s.reader.Check())
 }
