@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Alice reads. Bob and Cathy come while she does: they share the next read, as hers may have missed what they know of.
+// Alice reads, and Bob beside her. Cathy and Carl come while they do: they share the next read, as theirs may have missed what they know of.
 func TestFlights(t *testing.T) {
 	var f flights
 	var runs atomic.Int32
@@ -32,7 +32,9 @@ func TestFlights(t *testing.T) {
 	want("Alice", 1)
 	<-begun
 	want("Bob", 2)
-	want("Cathy", 2)
+	<-begun
+	want("Cathy", 3)
+	want("Carl", 3)
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -45,8 +47,8 @@ func TestFlights(t *testing.T) {
 	}
 	close(land)
 	wg.Wait()
-	if n := runs.Load(); n != 2 {
-		t.Errorf("%d reads, want 2", n)
+	if n := runs.Load(); n != 3 {
+		t.Errorf("%d reads, want 3", n)
 	}
 }
 

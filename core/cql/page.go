@@ -1,29 +1,30 @@
 package cql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/gocql/gocql"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/starling-chat/starling/proto"
 )
 
 const (
 	notesPage    = 128 // windows that one read of the notes lists: 3 years and a half
-	windowsAhead = 32  // most windows that are read side by side
+	windowsAhead = 64  // most windows that are read side by side
+	queriesAhead = 4   // about as many queries are those, where one may read several windows
 )
 
 // Before implements core.History.
 func (s *Store) Before(ctx context.Context, channel, before proto.ID, n int) ([]proto.Message, error) {
-	from := maxID
-	if before != 0 {
-		from = min(before-1, maxID)
+	p := pageOf{name: "before", from: maxID, notes: windowsBelow, messages: messagesBelow, step: -1}
+	if p.newest = before == 0; !p.newest {
+		p.from = min(before-1, maxID)
 	}
-	return s.page(ctx, channel, pageOf{name: "before", from: from, notes: windowsBelow, messages: messagesBelow, step: -1}, n)
+	return s.page(ctx, channel, p, n)
 }
 
 // After implements core.History.
@@ -38,31 +39,20 @@ func (s *Store) After(ctx context.Context, channel, after proto.ID, n int) ([]pr
 type pageOf struct {
 	name            string
 	from            proto.ID // inclusive
+	newest          bool     // it begins at the newest message, wherever that is
 	notes, messages string   // statements
 	step            int      // of windows
 }
 
-// page reads the notes of the windows from p.from on, then those windows until the page is full: a short page means that there is no more.
+// page gives a page of n: a short page means that there is no more.
 func (s *Store) page(ctx context.Context, channel proto.ID, p pageOf, n int) ([]proto.Message, error) {
 	if n <= 0 {
 		return []proto.Message{}, nil
 	}
 	key := flightKey{read: p.name, channel: uint64(channel), id: uint64(p.from), n: n}
 	page, err := shared(ctx, s, key, func(ctx context.Context) ([]proto.Message, error) {
-		page := make([]proto.Message, 0, min(n, 100))
-		for window, done := windowOf(p.from), false; !done && len(page) < n; {
-			noted, err := s.windows(ctx, p.notes, channel, window, notesPage)
-			if err != nil {
-				return nil, err
-			}
-			if done = len(noted) < notesPage; len(noted) > 0 {
-				window = noted[len(noted)-1] + p.step
-			}
-			if page, err = s.fill(ctx, channel, p, noted, page, n); err != nil {
-				return nil, err
-			}
-		}
-		return page, nil
+		f := filling{pageOf: p, store: s, channel: channel, n: n, page: make([]proto.Message, 0, min(n, 100))}
+		return f.read(ctx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("channel %d: %w", channel, err)
@@ -82,31 +72,6 @@ func (s *Store) windows(ctx context.Context, statement string, channel proto.ID,
 		all = append(all, window)
 	}
 	return all, it.Close()
-}
-
-// fill reads windows in order until the page has n messages: the first alone, and as many side by side as the ones so far let expect to be
-// needed. Windows in which everything was deleted are noted, too, and double the number.
-func (s *Store) fill(ctx context.Context, channel proto.ID, p pageOf, windows []int, page []proto.Message, n int) ([]proto.Message, error) {
-	for read, width := 0, 1; len(windows) > 0 && len(page) < n; {
-		width = min(width, len(windows), windowsAhead)
-		parts := make([][]proto.Message, width)
-		g, ctx := errgroup.WithContext(ctx)
-		for i, window := range windows[:width] {
-			g.Go(func() (err error) {
-				parts[i], err = s.window(ctx, channel, p, window, n-len(page))
-				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return nil, err
-		}
-		page = append(page, slices.Concat(parts...)...)
-		read, windows = read+width, windows[width:]
-		if width *= 2; len(page) > 0 {
-			width = (n-len(page))*read/len(page) + 1
-		}
-	}
-	return page[:min(n, len(page))], nil
 }
 
 // window reads up to n messages of one window.
@@ -157,14 +122,40 @@ func (s *Store) rows(ctx context.Context, channel proto.ID, p pageOf, window int
 	if err != nil {
 		return nil, err
 	}
-	var page []proto.Message
-	it := q.Iter()
+	return decodeRows(channel, q.Iter(), n)
+}
+
+// among reads up to n messages of each of several windows, newest first, by one query. Such windows hold little, as so many are asked for
+// at once: a query for each would cost more than what it brings.
+func (s *Store) among(ctx context.Context, channel proto.ID, p pageOf, windows []int, n int) ([]proto.Message, error) {
+	q, err := s.queryAmong(ctx, messagesAmong, channel, windows, int64(p.from), n)
+	if err != nil {
+		return nil, err
+	}
+	page, err := decodeRows(channel, q.Iter(), len(windows))
+	if overwhelmed(err) {
+		page = nil
+		for _, window := range windows {
+			part, err := s.window(ctx, channel, p, window, n-len(page))
+			if page = append(page, part...); err != nil || len(page) >= n {
+				return page, err
+			}
+		}
+		return page, nil
+	}
+	slices.SortFunc(page, func(a, b proto.Message) int { return cmp.Compare(b.ID, a.ID) }) // the server's order of windows is its own
+	return page, err
+}
+
+// decodeRows takes messages of a read of about n.
+func decodeRows(channel proto.ID, it *gocql.Iter, n int) ([]proto.Message, error) {
+	page := make([]proto.Message, 0, n)
 	var id int64
 	for body := []byte(nil); it.Scan(&id, &body); {
 		m, err := decodeMessage(channel, proto.ID(id), body)
 		if err != nil {
 			_ = it.Close()
-			return nil, fmt.Errorf("window %d: %w", window, err)
+			return nil, err
 		}
 		page = append(page, m)
 	}

@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/gocql/gocql"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
@@ -18,12 +22,12 @@ const (
 	putTallies   = `INSERT INTO reactions (channel_id, window, message_id, body) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	dropTallies  = `DELETE FROM reactions USING TIMESTAMP ? WHERE channel_id = ? AND window = ? AND message_id = ?`
 	dropTallied  = `DELETE FROM reactions USING TIMESTAMP ? WHERE channel_id = ? AND window = ?`
-	someTallies  = `SELECT message_id, body FROM reactions WHERE channel_id = ? AND window = ? AND message_id IN ?`
+	someTallies  = `SELECT message_id, body FROM reactions WHERE channel_id = ? AND window IN ? AND message_id IN ?`
 	putReactor   = `INSERT INTO reactors (channel_id, window, round, user_id) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	dropReactor  = `DELETE FROM reactors USING TIMESTAMP ? WHERE channel_id = ? AND window = ? AND round = ? AND user_id = ?`
 	dropRound    = `DELETE FROM reactors USING TIMESTAMP ? WHERE channel_id = ? AND window = ? AND round = ?`
 	dropReactors = `DELETE FROM reactors USING TIMESTAMP ? WHERE channel_id = ? AND window = ?`
-	someReacted  = `SELECT round FROM reactors WHERE channel_id = ? AND window = ? AND round IN ? AND user_id = ?`
+	someReacted  = `SELECT round FROM reactors WHERE channel_id = ? AND window IN ? AND round IN ? AND user_id = ?`
 	reactors     = `SELECT user_id FROM reactors WHERE channel_id = ? AND window = ? AND round = ? AND user_id > ? LIMIT ?`
 	putPins      = `INSERT INTO pins (channel_id, body) VALUES (?, ?) USING TIMESTAMP ?`
 	dropPins     = `DELETE FROM pins USING TIMESTAMP ? WHERE channel_id = ?`
@@ -140,36 +144,69 @@ func (w *writer) sweepPosts(channel proto.ID, window int, stamp int64) {
 	w.exec(statement{dropReactors, []any{stamp, int64(channel), window}})
 }
 
-// byWindow sorts ids into windows.
-func byWindow(ids []proto.ID) map[int][]int64 {
+// A handful is some ids and the windows that they are in.
+type handful struct {
+	windows []int
+	ids     []int64
+}
+
+// handfuls sorts ids by window into about queriesAhead queries, none for two windows that hold many. Where ids of a page are
+// far apart, a query for each of their windows would cost more than what it brings.
+func handfuls(ids []proto.ID) []handful {
 	windows := map[int][]int64{}
 	for _, id := range ids {
 		windows[windowOf(id)] = append(windows[windowOf(id)], int64(id))
 	}
-	return windows
+	var all []handful
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(windows)), 1+len(windows)/queriesAhead) {
+		h := handful{windows: some}
+		for _, window := range some {
+			h.ids = append(h.ids, windows[window]...)
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// eachHandful asks for all ids of a channel side by side, args behind them; take gets the rows, one iterator at a time.
+func (s *Store) eachHandful(ctx context.Context, channel proto.ID, ids []proto.ID, take func(*gocql.Iter) error, text string, args ...any) error {
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	for _, h := range handfuls(ids) {
+		g.Go(func() error {
+			q, err := s.queryAmong(ctx, text, channel, h.windows, append([]any{h.ids}, args...)...)
+			if err != nil {
+				return err
+			}
+			it := q.Iter()
+			mu.Lock()
+			defer mu.Unlock()
+			if err := take(it); err != nil {
+				_ = it.Close()
+				return err
+			}
+			return mark(it.Close())
+		})
+	}
+	return g.Wait()
 }
 
 // Reactions implements core.History.
 func (s *Store) Reactions(ctx context.Context, channel proto.ID, messages []proto.ID) (map[proto.ID][]core.Tally, error) {
 	all := map[proto.ID][]core.Tally{}
-	for window, ids := range byWindow(messages) {
-		q, err := s.query(ctx, someTallies, int64(channel), window, ids)
-		if err != nil {
-			return nil, fmt.Errorf("channel %d: reactions: %w", channel, err)
-		}
-		it := q.Iter()
+	err := s.eachHandful(ctx, channel, messages, func(it *gocql.Iter) error {
 		var id int64
 		for body := []byte(nil); it.Scan(&id, &body); {
 			var tallies []core.Tally
 			if err := json.Unmarshal(body, &tallies); err != nil {
-				_ = it.Close()
-				return nil, fmt.Errorf("channel %d: message %d: reactions: %w", channel, id, err)
+				return fmt.Errorf("message %d: %w", id, err)
 			}
 			all[proto.ID(id)] = tallies
 		}
-		if err := it.Close(); err != nil {
-			return nil, fmt.Errorf("channel %d: reactions: %w", channel, mark(err))
-		}
+		return nil
+	}, someTallies)
+	if err != nil {
+		return nil, fmt.Errorf("channel %d: reactions: %w", channel, err)
 	}
 	return all, nil
 }
@@ -177,18 +214,14 @@ func (s *Store) Reactions(ctx context.Context, channel proto.ID, messages []prot
 // Reacted implements core.History.
 func (s *Store) Reacted(ctx context.Context, channel proto.ID, rounds []proto.ID, user proto.ID) (map[proto.ID]bool, error) {
 	in := map[proto.ID]bool{}
-	for window, ids := range byWindow(rounds) {
-		q, err := s.query(ctx, someReacted, int64(channel), window, ids, int64(user))
-		if err != nil {
-			return nil, fmt.Errorf("channel %d: reacted: %w", channel, err)
-		}
-		it := q.Iter()
+	err := s.eachHandful(ctx, channel, rounds, func(it *gocql.Iter) error {
 		for round := int64(0); it.Scan(&round); {
 			in[proto.ID(round)] = true
 		}
-		if err := it.Close(); err != nil {
-			return nil, fmt.Errorf("channel %d: reacted: %w", channel, mark(err))
-		}
+		return nil
+	}, someReacted, int64(user))
+	if err != nil {
+		return nil, fmt.Errorf("channel %d: reacted: %w", channel, err)
 	}
 	return in, nil
 }

@@ -58,6 +58,7 @@ const (
 	oneMessage    = `SELECT body FROM messages WHERE channel_id = ? AND window = ? AND message_id = ?`
 	messagesBelow = `SELECT message_id, body FROM messages WHERE channel_id = ? AND window = ? AND message_id >= ? AND message_id <= ? LIMIT ?`
 	messagesAbove = `SELECT message_id, body FROM messages WHERE channel_id = ? AND window = ? AND message_id >= ? AND message_id <= ? ORDER BY message_id ASC LIMIT ?`
+	messagesAmong = `SELECT message_id, body FROM messages WHERE channel_id = ? AND window IN ? AND message_id <= ? PER PARTITION LIMIT ?`
 
 	noteWindow   = `INSERT INTO channel_windows (channel_id, window) VALUES (?, ?) USING TIMESTAMP ?`
 	raiseLast    = `UPDATE channel_windows USING TIMESTAMP ? SET last_id = ? WHERE channel_id = ?`

@@ -2,6 +2,7 @@ package cql
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -70,6 +71,18 @@ func (s *Store) query(ctx context.Context, statement string, args ...any) (*gocq
 		return nil, err
 	}
 	return session.Query(statement, args...).WithContext(ctx).SetSpeculativeExecutionPolicy(speculation{s.link}), nil
+}
+
+// queryAmong prepares a read of several windows of a channel, which any of their nodes can coordinate. It names the first one's, as the driver
+// finds no partition in such a statement by itself, and would read the whole schema again before each to find one.
+func (s *Store) queryAmong(ctx context.Context, statement string, channel proto.ID, windows []int, args ...any) (*gocql.Query, error) {
+	q, err := s.query(ctx, statement, append([]any{int64(channel), windows}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	key := binary.BigEndian.AppendUint64([]byte{0, 8}, uint64(channel)) // of each column its length, itself and a zero
+	key = binary.BigEndian.AppendUint32(append(key, 0, 0, 4), uint32(windows[0]))
+	return q.RoutingKey(append(key, 0)), nil
 }
 
 // shared runs a read of which equal ones share one. The read has its own bound: it goes on for those who wait when one gives up.
