@@ -194,5 +194,5 @@ func (m closed) apply(l *loop) {
 func (l *loop) invalidate(c *client) {
 	c.phase, c.session = fresh, nil
 	c.opened = l.now()
-	c.conn.Queue(l.constants.invalid[c.compress])
+	l.out = append(l.out, outgoing{client: c, frame: l.constants.invalid[c.compress]})
 }

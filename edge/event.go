@@ -26,7 +26,8 @@ type event struct {
 	bare     []byte // the same for sessions without MESSAGE_CONTENT; nil: body serves all
 	author   proto.ID
 	mentions []uint64
-	fleeting bool // not kept for RESUME
+	fleeting bool     // not kept for RESUME
+	others   []*event // the same under other indices
 
 	encoded []encoded // for as long as several sessions may want the same bytes
 }

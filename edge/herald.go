@@ -131,7 +131,6 @@ func (h *herald) tell(g *guild, p proto.Presence, ev *event, how string) {
 	}
 	ev.fleeting = true
 	l := h.loop
-	l.index++
 	ev.index = l.index // also where nobody is there: those who come back are told by it
 	for _, c := range g.classes {
 		for _, m := range c.members {
@@ -250,7 +249,7 @@ func (l *loop) catchUp(s *session, from int64) {
 		}
 		for _, user := range slices.Sorted(maps.Keys(g.regards.of)) {
 			r := g.regards.of[user]
-			if r.index <= from {
+			if r.index < from {
 				continue
 			}
 			d := r.presence

@@ -147,7 +147,7 @@ func (l *loop) loadFailed(g *guild, err error) {
 	for _, w := range waiting {
 		if !w.told {
 			w.told = true
-			l.give(w.session, away)
+			l.giveAlone(w.session, away)
 		}
 	}
 	l.load(g, loadPause)
@@ -163,7 +163,7 @@ func (l *loop) reload(g *guild) {
 	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
 	for _, m := range places {
 		m.guild, m.class, m.told = fresh, nil, true
-		l.give(m.session, away)
+		l.giveAlone(m.session, away)
 		fresh.waiting = append(fresh.waiting, m)
 	}
 	l.load(fresh, firstPause)
@@ -258,7 +258,7 @@ func (l *loop) fetched(g *guild, user proto.ID, places []*membership, rows map[p
 		default:
 			if !p.told {
 				p.told = true
-				l.give(p.session, gone)
+				l.giveAlone(p.session, gone)
 			}
 			g.next[user] = append(g.next[user], p)
 		}

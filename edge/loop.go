@@ -55,7 +55,9 @@ type loop struct {
 	reporter *reporter
 	herald   *herald
 
-	delivered int // dispatches handed to connections since the last message
+	cursor    cursor
+	out       []outgoing
+	delivered int // dispatches in out
 }
 
 func newLoop(s *Server, ctx context.Context) *loop {
@@ -63,7 +65,7 @@ func newLoop(s *Server, ctx context.Context) *loop {
 		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
 		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, guesses: &guesses{now: time.Now}, identify: make(chan struct{}, s.cfg.Identifies),
 		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{},
-		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{}, beat: time.Now,
+		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{}, beat: time.Now, cursor: newCursor(),
 	}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}
 	return l
@@ -103,16 +105,29 @@ func (l *loop) run(ctx context.Context) error {
 			return nil
 		case m := <-l.inbox:
 			m.apply(l)
+			l.takeMore()
 			l.dropDoomed()
-			deliveries.Add(float64(l.delivered)) // once per message: one counter for all is dear where thousands get the same
-			l.pace.add(l.delivered)
-			l.delivered = 0
+			l.flush()
 		case t := <-tick.C:
 			loopLag.Observe(time.Since(t).Seconds())
 			l.tick()
+			l.flush()
 		case <-flush.C:
 			l.reporter.flush()
 			l.herald.flush()
+			l.flush()
+		}
+	}
+}
+
+// takeMore applies what waits already, so that a batch grows with the load.
+func (l *loop) takeMore() {
+	for range maxBatch {
+		select {
+		case m := <-l.inbox:
+			m.apply(l)
+		default:
+			return
 		}
 	}
 }
@@ -171,17 +186,19 @@ type logEntry struct {
 }
 
 func (m logEntry) apply(l *loop) {
-	for _, e := range m.entry.Events {
-		switch {
-		case len(e.Recipients) > 0:
-			l.directEvent(m.sequence, e)
-		case ofUser(e):
-			l.userEvent(m.sequence, e)
-		default:
-			if g := l.guilds[proto.ID(e.Guild)]; g != nil {
-				l.guildEvent(g, m.sequence, e)
+	for i, e := range m.entry.Events {
+		l.during(m.bucket, m.sequence, i, func() {
+			switch {
+			case len(e.Recipients) > 0:
+				l.directEvent(m.sequence, e)
+			case ofUser(e):
+				l.userEvent(m.sequence, e)
+			default:
+				if g := l.guilds[proto.ID(e.Guild)]; g != nil {
+					l.guildEvent(g, m.sequence, e)
+				}
 			}
-		}
+		})
 	}
 }
 

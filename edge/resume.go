@@ -111,7 +111,7 @@ func (l *loop) resume(s *session, c *client, seq int64) {
 	}
 	if old := s.client; old != nil {
 		l.detach(s)
-		old.conn.Close(proto.CloseUnknown)
+		l.hangUp(old, proto.CloseUnknown)
 	}
 	c.session, c.phase = s, live
 	s.client = c

@@ -38,7 +38,7 @@ func (l *loop) admit(g *guild, m *membership) {
 		return
 	}
 	g.place(m)
-	l.give(m.session, ownEvent(proto.EventGuildCreate, g.create(m)))
+	l.giveAlone(m.session, ownEvent(proto.EventGuildCreate, g.create(m)))
 }
 
 // leave takes a place away.

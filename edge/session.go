@@ -32,7 +32,9 @@ type session struct {
 	last     int64                // index of the last dispatch
 	ring     ring
 	dropped  bool
-	queries  int // op 8 that cores are being asked for
+	queries  int    // op 8 that cores are being asked for
+	serial   uint64 // of the event of the log that it got frames of last
+	frames   int64  // how many of that
 	posture  posture
 }
 
@@ -58,17 +60,13 @@ func (s *session) inShard(guild proto.ID) bool {
 	return int(uint64(guild)>>22%uint64(s.shard[1])) == s.shard[0]
 }
 
-// give numbers e, if nobody got it before, and hands it to s. Callers give one event to all its sessions before they go on to the next:
-// that is what makes s rise.
+// give numbers e and hands it to s. Callers give one event to all its sessions before they go on to the next: that is what makes s rise.
 func (l *loop) give(s *session, e *event) {
 	if s.dropped {
 		return
 	}
-	if e.index == 0 {
-		l.index++
-		e.index = l.index
-	}
-	s.last = e.index
+	e = l.number(s, e)
+	s.last = max(s.last, e.index)
 	if !e.fleeting {
 		s.ring.push(e)
 		if s.client == nil && s.ring.lost > s.left {
@@ -77,17 +75,6 @@ func (l *loop) give(s *session, e *event) {
 		}
 	}
 	l.send(s, e)
-}
-
-// send hands e to the connection of s, if there is one. One too slow for its queue is closed and resumes later.
-func (l *loop) send(s *session, e *event) {
-	if s.client == nil {
-		return
-	}
-	l.delivered++
-	if !s.client.conn.Queue(l.frame(e, s)) {
-		l.detach(s)
-	}
 }
 
 // detach parts a session from its connection, which is closed or closing; the session waits for RESUME.
@@ -126,7 +113,7 @@ func (l *loop) drop(s *session) {
 // closeSession ends a session and tells its client why.
 func (l *loop) closeSession(s *session, code proto.CloseCode) {
 	if s.client != nil {
-		s.client.conn.Close(code)
+		l.hangUp(s.client, code)
 	}
 	l.drop(s)
 }

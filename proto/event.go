@@ -136,3 +136,8 @@ var intents = map[string]int64{
 	EventReactionRemoveEmoji: IntentGuildReactions,
 	EventChannelPinsUpdate:   IntentGuilds,
 }
+
+// Unnumbered tells of a dispatch that it may carry the s of the one before it: what cannot be resumed takes no number of its own.
+func Unnumbered(event string) bool {
+	return event == EventTypingStart || event == EventPresenceUpdate || event == EventGuildMembersChunk
+}
