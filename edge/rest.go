@@ -168,7 +168,7 @@ func (f *rest) forward(w http.ResponseWriter, r *http.Request, body []byte, dead
 }
 
 // restTry is how long one try may take. A call that a dying core or hub has swallowed is never answered, and nobody says so.
-const restTry = 3 * time.Second
+const restTry = 2500 * time.Millisecond
 
 // ask sends the call until a core answers or the deadline is there: again where no core listens for a moment, the connection was lost, or
 // nothing came for restTry. The id is the same, so nothing is done twice.

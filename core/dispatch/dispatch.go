@@ -28,7 +28,7 @@ const (
 	Patience   = 9500 * time.Millisecond // the shortest client time-out is 10 s
 	tryTimeout = 2500 * time.Millisecond // an owner that died with the command in hand answers nothing: ask its successor
 	backoffMin = 20 * time.Millisecond
-	backoffMax = 400 * time.Millisecond
+	backoffMax = 200 * time.Millisecond
 )
 
 var retries = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_dispatch_retries_total",

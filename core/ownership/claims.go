@@ -25,7 +25,7 @@ const (
 	lookEvery   = 100 * time.Millisecond
 	pauseOf     = time.Second // between two looks: this core was stopped, or starved
 	claimAtOnce = 32
-	movesAtOnce = 16
+	movesAtOnce = 8 // more would make those wait who write meanwhile
 	putTimeout  = 3 * time.Second
 	tableName   = "OWNERS"
 )
@@ -278,7 +278,8 @@ type claimed struct {
 	revision uint64
 }
 
-// claim writes this core into the records of buckets that nobody holds, and serves them.
+// claim writes this core into the records of buckets that nobody holds, and serves them: those with a past first, since somebody may wait
+// for them, and each part as soon as it is won.
 func (c *Claims) claim(ctx context.Context, buckets []claimed) error {
 	if len(buckets) == 0 {
 		return nil
@@ -290,11 +291,27 @@ func (c *Claims) claim(ctx context.Context, buckets []claimed) error {
 		}
 		return err
 	}
+	slices.SortStableFunc(buckets, func(x, y claimed) int {
+		switch {
+		case past[x.bucket] == past[y.bucket]:
+			return 0
+		case past[x.bucket]:
+			return -1
+		}
+		return 1
+	})
+	var errs []error
+	for part := range slices.Chunk(buckets, claimAtOnce) {
+		errs = append(errs, c.claimPart(ctx, part, past))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Claims) claimPart(ctx context.Context, part []claimed, past map[int]bool) error {
 	var won []int
 	var mu sync.Mutex
 	var g errgroup.Group
-	g.SetLimit(claimAtOnce)
-	for _, b := range buckets {
+	for _, b := range part {
 		g.Go(func() error {
 			n, revision, err := b.bucket, b.revision, error(nil)
 			if b.by != c.me {
@@ -309,8 +326,8 @@ func (c *Claims) claim(ctx context.Context, buckets []claimed) error {
 			}
 			c.owner.Claim(n, past[n])
 			c.update(n, func(e *entry) {
-				if revision > e.revision {
-					e.by, e.pinned, e.revision = c.me, false, revision
+				if revision >= e.revision {
+					e.by, e.revision = c.me, revision
 				}
 				e.mine, e.busy = true, false
 			})
@@ -320,7 +337,7 @@ func (c *Claims) claim(ctx context.Context, buckets []claimed) error {
 			return nil
 		})
 	}
-	err = g.Wait()
+	err := g.Wait()
 	if len(won) > 0 {
 		claimsTotal.Add(float64(len(won)))
 		c.log.Debug("buckets claimed", "count", len(won))

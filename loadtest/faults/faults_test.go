@@ -20,8 +20,11 @@ var (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if lab != nil {
-		if err := lab.Close(); err != nil {
+	for _, l := range []*Lab{regionLab, lab} {
+		if l == nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
 			fmt.Println(err)
 			code = max(code, 1)
 		}

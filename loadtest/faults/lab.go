@@ -38,19 +38,13 @@ func (l *Lab) open(ctx context.Context, bin string) (err error) {
 		name string
 		to   **servers.Server
 	}{{"postgres", &l.Postgres}, {"redis", &l.Redis}, {"cassandra", &l.Cassandra}} {
-		s, err := servers.Launch(part.name)
-		if err != nil {
-			return err
-		}
-		*part.to = s
-		l.closers = append(l.closers, s.Close)
-	}
-	if bin == "" {
-		if bin, err = mesh.Build(false); err != nil {
+		if err := l.serve(part.to, part.name); err != nil {
 			return err
 		}
 	}
-	l.bin = bin
+	if err := l.build(bin); err != nil {
+		return err
+	}
 	l.Mesh, err = mesh.New(mesh.Options{Bin: bin, Processes: true,
 		Args: []string{"--restart", "--log", "info", "--postgres", l.Postgres.Address, "--cql", l.Cassandra.Address,
 			"--redis", l.Redis.Address}})
@@ -59,6 +53,25 @@ func (l *Lab) open(ctx context.Context, bin string) (err error) {
 	}
 	l.closers = append(l.closers, l.Mesh.Close)
 	return l.Mesh.Start(ctx)
+}
+
+// serve starts a server that lives until Close.
+func (l *Lab) serve(to **servers.Server, name string) error {
+	s, err := servers.Launch(name)
+	if err != nil {
+		return err
+	}
+	*to = s
+	l.closers = append(l.closers, s.Close)
+	return nil
+}
+
+func (l *Lab) build(bin string) (err error) {
+	if bin == "" {
+		bin, err = mesh.Build(false)
+	}
+	l.bin = bin
+	return err
 }
 
 // Close ends mesh and servers.
@@ -75,6 +88,7 @@ func (l *Lab) Close() error {
 type Figures struct {
 	*check.Figures
 	Caught time.Duration // from the server's return until history held all that was acknowledged by then
+	Built  int           // channels made meanwhile
 }
 
 // String is a table.

@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,7 +21,7 @@ const UnderDev = "STARLING_UNDER_DEV"
 
 const (
 	drainGrace = 15 * time.Second       // beyond the drain window, then a process that was asked to stop is killed
-	restartMin = 100 * time.Millisecond // before the first restart, doubled with each that did not get ready
+	restartMin = 100 * time.Millisecond // before the first restart unless told otherwise, doubled with each that did not get ready
 	restartMax = 3 * time.Second
 )
 
@@ -96,7 +97,8 @@ type child struct {
 
 // Run is Node's: it keeps the process, or, without --restart, tells that it ended and waits.
 func (c *child) Run(ctx context.Context) error {
-	pause := restartMin
+	first := cmp.Or(c.m.cfg.RestartPause, restartMin)
+	pause := first
 	for ctx.Err() == nil {
 		cmd, err := c.m.start(c.args)
 		if err != nil {
@@ -106,7 +108,7 @@ func (c *child) Run(ctx context.Context) error {
 		go func() { ended <- cmd.Wait() }()
 		c.note(cmd.Process.Pid)
 		if c.waitReady(ctx, ended) {
-			pause = restartMin
+			pause = first
 			if !c.seen {
 				c.seen = true
 				close(c.ready)
@@ -127,7 +129,7 @@ func (c *child) Run(ctx context.Context) error {
 			return nil
 		}
 		sleep(ctx, pause)
-		pause = min(2*pause, restartMax)
+		pause = max(first, min(2*pause, restartMax))
 	}
 	return nil
 }
