@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/starling-chat/starling/loadtest/client"
+	"github.com/starling-chat/starling/loadtest/rule"
 	"github.com/starling-chat/starling/proto"
 )
 
@@ -59,7 +60,7 @@ func TestNothingLeaks(t *testing.T) {
 	messages, leaks := 0, 0
 	for i, s := range clients {
 		w.await(s.Gateway, 0, fmt.Sprintf("the end, client %d", i), says(last))
-		wit, err := newRule(boss.guilds[w.guild.ID]).watch(log, c.bots[i])
+		wit, err := watch(rule.New(boss.guilds[w.guild.ID]), log, c.bots[i])
 		must(t, err)
 		problems, got := wit.judge(s.Since(0), c.bots[i], w.guild.ID, intents[i])
 		for _, p := range problems {

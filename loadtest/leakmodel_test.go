@@ -2,92 +2,12 @@ package loadtest
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/starling-chat/starling/loadtest/client"
+	"github.com/starling-chat/starling/loadtest/rule"
 	"github.com/starling-chat/starling/proto"
 )
-
-// A rule is what the permission rule says of one guild, moment by moment: the moments are the events of the guild in the order in which a session
-// of its owner saw them.
-type rule struct {
-	guild    proto.Guild
-	roles    map[proto.ID]proto.Role
-	channels map[proto.ID]proto.Channel
-	members  map[proto.ID][]proto.ID // roles of who is in
-}
-
-func newRule(g proto.GuildCreate) *rule {
-	r := &rule{guild: g.Guild, roles: map[proto.ID]proto.Role{}, channels: map[proto.ID]proto.Channel{}, members: map[proto.ID][]proto.ID{}}
-	for _, x := range g.Roles {
-		r.roles[x.ID] = x
-	}
-	for _, x := range g.Channels {
-		r.channels[x.ID] = x
-	}
-	for _, x := range g.Members {
-		r.members[x.User.ID] = x.Roles
-	}
-	return r
-}
-
-// sees is proto.ChannelPermissions, asked for VIEW_CHANNEL.
-func (r *rule) sees(user, channel proto.ID) bool {
-	roles, member := r.members[user]
-	ch, known := r.channels[channel]
-	if !member || !known {
-		return false
-	}
-	base := proto.GuildPermissions(r.guild.ID, user == r.guild.OwnerID, roles, r.roles)
-	return proto.ChannelPermissions(r.guild.ID, base, user, roles, ch.Overwrites).Has(proto.PermViewChannel)
-}
-
-// apply takes the next event of the owner's session.
-func (r *rule) apply(e client.Event) error {
-	switch e.T {
-	case "GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE":
-		var d proto.GuildRole
-		if err := e.Into(&d); err != nil {
-			return err
-		}
-		r.roles[d.Role.ID] = d.Role
-	case "GUILD_ROLE_DELETE":
-		var d proto.GuildRoleDelete
-		if err := e.Into(&d); err != nil {
-			return err
-		}
-		delete(r.roles, d.RoleID)
-		for user, roles := range r.members {
-			r.members[user] = slices.DeleteFunc(slices.Clone(roles), func(id proto.ID) bool { return id == d.RoleID })
-		}
-	case "CHANNEL_CREATE", "CHANNEL_UPDATE":
-		var d proto.Channel
-		if err := e.Into(&d); err != nil {
-			return err
-		}
-		r.channels[d.ID] = d
-	case "CHANNEL_DELETE":
-		var d proto.Channel
-		if err := e.Into(&d); err != nil {
-			return err
-		}
-		delete(r.channels, d.ID)
-	case "GUILD_MEMBER_ADD", "GUILD_MEMBER_UPDATE":
-		var d proto.GuildMember
-		if err := e.Into(&d); err != nil {
-			return err
-		}
-		r.members[d.User.ID] = d.Roles
-	case "GUILD_MEMBER_REMOVE":
-		var d proto.GuildMemberRemove
-		if err := e.Into(&d); err != nil {
-			return err
-		}
-		delete(r.members, d.User.ID)
-	}
-	return nil
-}
 
 // A witness is what the rule allowed one client.
 type witness struct {
@@ -99,14 +19,14 @@ type witness struct {
 }
 
 // watch replays the owner's log for a user.
-func (r *rule) watch(log []client.Event, user proto.ID) (witness, error) {
+func watch(r *rule.Guild, log []client.Event, user proto.ID) (witness, error) {
 	stays := 0
 	w := witness{messages: map[proto.ID]bool{}, stay: map[proto.ID]int{}, seen: map[proto.ID]bool{}, now: map[proto.ID]bool{}, all: map[proto.ID]bool{}}
 	look := func() {
 		clear(w.now)
-		for id := range r.channels {
+		for _, id := range r.Channels() {
 			w.all[id] = true
-			if r.sees(user, id) {
+			if r.Sees(user, id) {
 				w.seen[id], w.now[id] = true, true
 			}
 		}
@@ -118,14 +38,14 @@ func (r *rule) watch(log []client.Event, user proto.ID) (witness, error) {
 			if err := e.Into(&m); err != nil {
 				return w, err
 			}
-			w.messages[m.ID], w.stay[m.ID] = r.sees(user, m.ChannelID), stays
+			w.messages[m.ID], w.stay[m.ID] = r.Sees(user, m.ChannelID), stays
 			continue
 		}
 		var joined proto.GuildMember
 		if e.T == "GUILD_MEMBER_ADD" && e.Into(&joined) == nil && joined.User.ID == user {
 			stays++
 		}
-		if err := r.apply(e); err != nil {
+		if err := r.Apply(e); err != nil {
 			return w, err
 		}
 		look()

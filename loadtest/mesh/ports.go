@@ -6,6 +6,9 @@ import (
 	"net"
 )
 
+// FreePorts finds n consecutive free ports for what stands beside a mesh.
+func FreePorts(n int) (int, error) { return freePorts(n) }
+
 // freePorts finds n consecutive free ports on loopback, below the range that the kernel hands out by itself: a mesh that is killed
 // and started again must find its ports free.
 func freePorts(n int) (int, error) {
