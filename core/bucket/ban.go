@@ -196,6 +196,8 @@ func membersPrune(t *turn) error {
 			if pending == nil || len(pending.Roles) != len(m.Roles) {
 				continue
 			}
+		} else {
+			a.g.members.put(id, &m) // GUILD_MEMBER_REMOVE tells how it was
 		}
 		if id == a.user() || a.aboveMember(id, &m) != nil {
 			continue

@@ -105,7 +105,7 @@ type turn struct {
 
 	direct  *direct // once the command is known to be about one
 	events  []*pb.Event
-	effects []func()
+	effects []func()   // of the events, nil for none
 	answer  *pb.Event  // event that the answer is made from
 	shown   []byte     // what resultOf would make of it, where that is known cheaply
 	result  *pb.Result // or the answer itself
@@ -153,9 +153,7 @@ func (t *turn) emit(ev *pb.Event, v any, effect func()) *pb.Event {
 		ev.Recipients, ev.Required, ev.BodyNoContent = t.direct.recipients(), 0, nil
 	}
 	t.events = append(t.events, ev)
-	if effect != nil {
-		t.effects = append(t.effects, effect)
-	}
+	t.effects = append(t.effects, effect)
 	return ev
 }
 
@@ -178,11 +176,14 @@ func (t *turn) just(status int, v any) error {
 
 // finish makes the turn's effects part of the group.
 func (t *turn) finish(c *call) {
-	for _, f := range t.effects {
-		f()
-	}
 	structure := false
-	for _, ev := range t.events {
+	for i, ev := range t.events {
+		if ev.Guild != 0 && core.CarriesBefore(ev.Type) {
+			ev.Before = t.before(ev)
+		}
+		if f := t.effects[i]; f != nil {
+			f()
+		}
 		t.g.size += eventSize(ev)
 		structure = structure || isStructure(ev)
 	}
