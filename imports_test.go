@@ -32,7 +32,7 @@ var may = map[string][]string{
 	"deploy":       {"proto"},
 	"web":          {},
 	"client":       {"proto"},
-	"cmd/starling": {"proto", "relay", "edge", "core", "anycast", "client"},
+	"cmd/starling": {"proto", "relay", "edge", "core", "anycast", "client", "loadtest/chaos"},
 
 	"loadtest/proof/inside": {"proto", "core"}, // stores are measured without a mesh around them
 

@@ -75,7 +75,7 @@ func TestEveryCommandTeachesByExample(t *testing.T) {
 			t.Errorf("%s --help shows no examples:\n%s", c.Name(), out.String())
 		}
 	}
-	if got, want := strings.Join(names, " "), "starling admin chat core dev edge hasher hub leaf migrate seed version"; got != want {
+	if got, want := strings.Join(names, " "), "starling admin chaos chat core dev edge hasher hub leaf migrate seed version"; got != want {
 		t.Errorf("commands: got %s, want %s", got, want)
 	}
 }

@@ -1,0 +1,253 @@
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/starling-chat/starling/proto"
+)
+
+// A Tally is what became of everything.
+type Tally struct {
+	Written      int
+	Acknowledged int
+	Unanswered   int // given up; they may be in history, or not
+	Repeated     int // messages without a nonce that their sender repeated, and that are there more than once
+
+	HistoryLost    int // acknowledged, and not in history
+	HistoryDoubled int // with a nonce, and there more than once
+	HistoryStrange int // nobody wrote it there
+
+	Due        int // deliveries that clients were entitled to
+	Delivered  int // of these
+	Lost       int
+	MissedAnew int // not delivered because their client identified anew
+	Early      int // said between a join and its GUILD_CREATE: history for who joins
+	Doubled    int
+	Disordered int
+	Leaked     int
+	Undecided  int // messages whose moment nobody witnessed
+
+	Sockets    int // that ended under a client
+	Resumed    int
+	Identified int // anew
+
+	Problems []string // all else that is wrong, and the first of what is counted above
+	more     int
+}
+
+const maxProblems = 40
+
+func (t *Tally) tell(format string, args ...any) {
+	if len(t.Problems) == maxProblems {
+		t.more++
+		return
+	}
+	t.Problems = append(t.Problems, fmt.Sprintf(format, args...))
+}
+
+// Good tells whether the promise was kept; resumed asks for it without any new IDENTIFY.
+func (t *Tally) Good(resumed bool) bool {
+	wrong := t.HistoryLost + t.HistoryDoubled + t.HistoryStrange + t.Lost + t.Doubled + t.Disordered + t.Leaked + len(t.Problems)
+	return wrong == 0 && (!resumed || t.MissedAnew+t.Identified == 0)
+}
+
+// said is one message of history.
+type said struct {
+	id   proto.ID
+	room int
+	note *note
+}
+
+// A court has all evidence, when nothing runs any more.
+type court struct {
+	Tally
+	town  *town
+	notes []*note
+	past  [][]said           // by guild, in the order of ids, which is that of the log
+	known []map[proto.ID]int // by guild: places in past
+}
+
+// history takes in the pages of every channel, oldest first, and compares them with what was written.
+func (c *court) history(past map[proto.ID][]proto.Message) {
+	c.past = make([][]said, len(c.town.guilds))
+	c.known = make([]map[proto.ID]int, len(c.town.guilds))
+	there := make(map[*note][]proto.ID, len(c.notes))
+	for i, g := range c.town.guilds {
+		for room, channel := range g.channels {
+			for k, m := range past[channel] {
+				if k > 0 && m.ID <= past[channel][k-1].ID {
+					c.tell("history of %s: %s comes after %s", channel, m.ID, past[channel][k-1].ID)
+				}
+				n := noteIndex(m.Content)
+				if n < 0 || n >= len(c.notes) || c.notes[n].place != (place{i, room}) {
+					c.HistoryStrange++
+					c.tell("history of %s: %s, %.40q, nobody wrote there", channel, m.ID, m.Content)
+					continue
+				}
+				c.past[i] = append(c.past[i], said{m.ID, room, c.notes[n]})
+				there[c.notes[n]] = append(there[c.notes[n]], m.ID)
+			}
+		}
+		slices.SortFunc(c.past[i], func(a, b said) int { return cmp.Compare(a.id, b.id) })
+		c.known[i] = make(map[proto.ID]int, len(c.past[i]))
+		for k, m := range c.past[i] {
+			c.known[i][m.id] = k
+		}
+	}
+	for _, n := range c.notes {
+		c.Written++
+		ids := there[n]
+		switch {
+		case n.id == 0:
+			c.Unanswered++
+		case !slices.Contains(ids, n.id):
+			c.HistoryLost++
+			c.tell("history: message %s, acknowledged as %s, is not there", n.key, n.id)
+		}
+		if n.id != 0 {
+			c.Acknowledged++
+		}
+		if len(ids) > 1 && n.nonce {
+			c.HistoryDoubled++
+			c.tell("history: message %s is there as %s and %s", n.key, ids[0], ids[1])
+		} else if len(ids) > 1 {
+			c.Repeated++
+		}
+	}
+}
+
+// client compares what one client got of its guilds with what it had to get. v judges for it, guild by guild.
+func (c *court) client(name string, guilds []int, v func(guild int) *view, r *record) {
+	c.Sockets += len(r.breaks)
+	c.Resumed += r.resumes
+	c.Identified += max(0, r.identifies-1)
+	if r.unshown > 0 {
+		c.tell("%s: %d messages in channels that it was not shown", name, r.unshown)
+	}
+	if n := len(r.breaks); n > 0 && r.breaks[n-1].to.IsZero() {
+		c.tell("%s: not live at the end", name)
+	}
+	heard := map[int][]delivery{}
+	for _, d := range r.got {
+		if d.note < 0 {
+			c.tell("%s: got %s, which nobody wrote", name, d.id)
+			continue
+		}
+		heard[d.guild] = append(heard[d.guild], d)
+	}
+	for _, g := range guilds {
+		c.guild(name, g, v(g), heard[g], windows(g, r))
+		delete(heard, g)
+	}
+	for g, list := range heard {
+		c.Leaked += len(list)
+		c.tell("%s: got %d messages of guild %d, which it never was in", name, len(list), g)
+	}
+}
+
+// guild compares what one client got of one guild.
+func (c *court) guild(name string, g int, v *view, heard []delivery, open []window) {
+	got := make(map[proto.ID]bool, len(heard))
+	last := proto.ID(0)
+	channels := c.town.guilds[g].channels
+	for _, d := range heard {
+		k, known := c.known[g][d.id]
+		switch {
+		case !known:
+			c.tell("%s: got %s of guild %d, which is not in history", name, d.id, g)
+		case c.past[g][k].room != d.room:
+			c.tell("%s: got %s in the wrong channel", name, d.id)
+		case got[d.id]:
+			c.Doubled++
+			c.tell("%s: doubled: %s of guild %d", name, d.id, g)
+		case d.id < last:
+			c.Disordered++
+			c.tell("%s: disordered: %s of guild %d came after %s", name, d.id, g, last)
+		}
+		if !known || got[d.id] {
+			continue
+		}
+		got[d.id] = true
+		last = max(last, d.id)
+		if v.judge(channels[d.room], d.id) == mustNot {
+			c.Leaked++
+			c.tell("%s: leaked: %s of guild %d", name, d.id, g)
+		}
+	}
+	for _, m := range c.past[g] {
+		verdict := v.judge(channels[m.room], m.id)
+		switch verdict {
+		case disputed:
+			c.tell("witnesses differ: whether %s may see %s of guild %d", name, m.id, g)
+			fallthrough
+		case unknown:
+			c.Undecided++
+			continue
+		case mustNot:
+			continue
+		}
+		c.Due++
+		if got[m.id] {
+			c.Delivered++
+			continue
+		}
+		switch excuse(open, m) {
+		case anew:
+			c.MissedAnew++
+		case join:
+			c.Early++
+		default:
+			c.Lost++
+			c.tell("%s: lost: %s of guild %d, written %s, acknowledged %s", name, m.id, g, stamp(m.note.sent), stamp(m.note.acked))
+		}
+	}
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("15:04:05.000")
+}
+
+// A window is a time in which a client need not have heard a guild: between two sessions, or between a join and its GUILD_CREATE.
+type window struct {
+	kind          turnKind
+	after, before proto.ID // got last before it and first after it; 0: nothing
+	until         time.Time
+}
+
+// windows of one guild.
+func windows(g int, r *record) (list []window) {
+	for _, t := range r.turns {
+		if t.guild != g || t.kind != anew && t.kind != join {
+			continue
+		}
+		w := window{kind: t.kind, until: t.at}
+		for i := t.pos - 1; i >= 0 && w.after == 0; i-- {
+			if r.got[i].guild == g {
+				w.after = r.got[i].id
+			}
+		}
+		for i := t.pos; i < len(r.got) && w.before == 0; i++ {
+			if r.got[i].guild == g {
+				w.before = r.got[i].id
+			}
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
+// excuse says which window a message that was not heard fell into. What was written only after the guild was there has none.
+func excuse(open []window, m said) turnKind {
+	for _, w := range open {
+		if m.id > w.after && (w.before == 0 || m.id < w.before) && m.note.sent.Before(w.until) {
+			return w.kind
+		}
+	}
+	return first
+}
