@@ -30,6 +30,7 @@ var errReaderEnded = errors.New("the reader has ended")
 // ReaderConfig says who gets what a Reader reads. Calls for one bucket come one at a time, in order; those for different buckets may come
 // at once. They may block: what does not fit meanwhile is read from the log later.
 type ReaderConfig struct {
+	OnStart     func(bucket int, seq uint64)              // the position at which a bucket begins, before its entries; again after OnReset
 	OnEntry     func(bucket int, seq uint64, e *pb.Entry) // every entry from the position on, once; take-over entries too
 	OnEphemeral func(bucket int, e *pb.Event)             // events that are not logged; may be lost
 	OnReset     func(bucket int)                          // the past cannot be read any more: rebuild what was built on the bucket
@@ -62,6 +63,9 @@ type Reader struct {
 func NewReader(bus *Bus, cfg ReaderConfig) *Reader {
 	if cfg.Linger == 0 {
 		cfg.Linger = defaultLinger
+	}
+	if cfg.OnStart == nil {
+		cfg.OnStart = func(int, uint64) {}
 	}
 	if cfg.OnEntry == nil {
 		cfg.OnEntry = func(int, uint64, *pb.Entry) {}

@@ -37,6 +37,7 @@ func (f *follow) begin() bool {
 		f.mu.Lock()
 		f.at, f.inc, f.want, f.fixed = at, inc, max(want, f.want), true
 		f.mu.Unlock()
+		f.r.cfg.OnStart(f.bucket, at.sequence)
 		close(f.ready)
 		return want <= at.sequence || f.readUp()
 	}
@@ -297,6 +298,7 @@ func (f *follow) reset(cause resetCause) bool {
 		f.mu.Unlock()
 		f.r.log.Warn("bucket begins anew", "bucket", f.bucket, "sequence", at.sequence)
 		f.r.cfg.OnReset(f.bucket)
+		f.r.cfg.OnStart(f.bucket, at.sequence)
 		return f.readUp()
 	}
 	return false

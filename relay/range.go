@@ -1,0 +1,55 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// ErrAged says that the log does not hold any more what is asked for.
+var ErrAged = errors.New("the log does not reach back")
+
+// Range reads a bucket's entries above from up to and including to, in order; to has to be the sequence of one of its entries, or not above from.
+// Replicas may be behind, and hubs away: it asks until it has come to the end, or ctx ends. An error of f ends it.
+func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(seq uint64, e *pb.Entry) error) error {
+	at, counter := from, uint64(0)
+	for try := 0; at < to; try++ {
+		if try > 0 {
+			if err := pause(ctx, try-1); err != nil {
+				return fmt.Errorf("bucket %d: at %d of %d: %w", bucket, at, to, err)
+			}
+		}
+		stream, err := r.streamOf(ctx, bucket)
+		if err != nil {
+			continue
+		}
+		var failed error
+		req := getRequest{Seq: at + 1, NextFor: LogSubject(r.bus.region, bucket), Batch: batchMessages, MaxBytes: batchBytes}
+		_, _, _ = r.bus.getBatch(ctx, stream, req, func(s stored) error { // cut short or empty: the position tells, and it asks again
+			if s.sequence <= at || s.sequence > to {
+				return nil
+			}
+			e, err := decodeEntry(s.data)
+			switch {
+			case err != nil:
+				failed = err
+			case counter != 0 && e.Counter != counter+1:
+				failed = fmt.Errorf("number %d after %d: %w", e.Counter, counter, ErrAged)
+			default:
+				failed = f(s.sequence, e)
+			}
+			if failed != nil {
+				failed = fmt.Errorf("bucket %d: entry %d: %w", bucket, s.sequence, failed)
+				return failed
+			}
+			at, counter, try = s.sequence, e.Counter, -1
+			return nil
+		})
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
