@@ -24,21 +24,29 @@ type adminApp struct {
 func adminCommand(a *app) *cobra.Command {
 	d := &adminApp{app: a, keys: config.New("admin",
 		config.Key{Name: "data", Default: ".data", Kind: "DIR", Usage: "folder of starling dev, whose mesh.json says where the roles are"},
-		config.Key{Name: "admin", Default: "", Kind: "URL,...", Usage: "admin pages of cores and edges, instead of --data"},
+		config.Key{Name: "admin", Default: "", Kind: "URL,...", Usage: "admin pages of roles, instead of --data"},
 		config.Key{Name: "json", Default: "off", Kind: config.Bool, Usage: "JSON for scripts instead of tables"})}
 	a.keys = append(a.keys, d.keys)
 	c := &cobra.Command{
 		Use:   "admin",
-		Short: "See and end what runs in a mesh: users, bots, guilds, tokens, sessions, buckets",
-		Long: `admin asks the admin pages of the cores and edges of a mesh on this machine and merges what they say. Pages are on loopback alone: for a
+		Short: "See and steer what runs in a mesh: people, sessions, buckets, and the roles themselves",
+		Long: `admin asks the admin pages of the roles of a mesh on this machine and merges what they say. Pages are on loopback alone: for a
 mesh elsewhere, run it there. Remarks go to stderr, so that stdout is the table, or with --json the data, alone. It exits with 1 where a role
 did not answer, after it has shown what the others told.`,
 		Example: `  # who is connected, and to which edge; then live
   starling admin sessions
   starling admin sessions --watch
 
-  # who owns which bucket, and where it stands
+  # how the roles are; then live
+  starling admin cores
+  starling admin hubs
+  starling admin leaves
+  starling admin edges --watch
+
+  # who owns which bucket, and where it stands; give one to another core, or all of a core's
   starling admin buckets
+  starling admin move-bucket 7 core-2
+  starling admin drain core-3
 
   # everything about alice, then an end to all her logins
   starling admin users alice
@@ -52,7 +60,8 @@ did not answer, after it has shown what the others told.`,
 	}
 	c.PersistentFlags().SortFlags = false
 	c.PersistentFlags().AddFlagSet(d.keys.Flags())
-	c.AddCommand(d.users(), d.bots(), d.guilds(), d.tokens(), d.sessions(), d.buckets())
+	c.AddCommand(d.users(), d.bots(), d.guilds(), d.tokens(), d.sessions(), d.buckets(), d.moveBucket(), d.drain())
+	c.AddCommand(d.roles()...)
 	return c
 }
 

@@ -43,7 +43,7 @@ func TestPart(t *testing.T) {
 	}{
 		{"GET", "core", "", 200, `"hub":"hub-2","part":{"leaving":false,"drained":false,"owned":2,`},
 		{"GET", "core", "", 200, `"phases":{"idle":1,"owned":1}`},
-		{"GET", "buckets/1", "", 200, `{"bucket":1,"core":"core-8","pinned":false,"mine":false}`},
+		{"GET", "buckets/1", "", 200, `{"bucket":1,"core":"core-8","pinned":false,"mine":false,"wanted":""}`},
 		{"GET", "buckets/1024", "", 404, "0 to 1023"}, {"GET", "buckets/-1", "", 404, "0 to 1023"}, {"GET", "buckets/x", "", 404, "0 to 1023"},
 		{"POST", "buckets/4/move", `{"to":"core-8"}`, 200, `"bucket":4`},
 		{"POST", "buckets/4/move", `{"free":true}`, 200, `"bucket":4`},

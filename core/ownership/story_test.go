@@ -123,7 +123,7 @@ func TestDrain(t *testing.T) {
 		n++
 	}
 	relaytest.Until(t, "a bucket of b is to stay there", func() bool { return b.claims.Move(t.Context(), n, "core-b") == nil })
-	if p := b.claims.Place(n); p != (ownership.Place{Core: "core-b", Pinned: true, Mine: true}) {
+	if p := b.claims.Place(n); p != (ownership.Place{Core: "core-b", Pinned: true, Mine: true, Wanted: "core-b"}) {
 		t.Errorf("the bucket: got %+v, want it pinned", p)
 	}
 	if err := b.claims.Drain(); err != nil {

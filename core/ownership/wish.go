@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
@@ -82,7 +83,7 @@ func (c *Claims) Move(ctx context.Context, n int, to string) error {
 	case n < 0 || n >= proto.Buckets:
 		return fmt.Errorf("bucket %d: want 0 to %d", n, proto.Buckets-1)
 	case m == nil:
-		return fmt.Errorf("core %q: not one that lives", to)
+		return fmt.Errorf("core %q: not one that lives; there are %s", to, strings.Join(c.namesLocked(), ", "))
 	case m.leaving:
 		return fmt.Errorf("core %q: it is drained, or stops", to)
 	case !c.table[n].mine:
@@ -161,11 +162,7 @@ type Status struct {
 func (c *Claims) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Status{Leaving: c.leaving, Drained: c.drained, Moving: len(c.moves), Cores: make([]string, 0, len(c.members))}
-	for name := range c.members {
-		s.Cores = append(s.Cores, name)
-	}
-	slices.Sort(s.Cores)
+	s := Status{Leaving: c.leaving, Drained: c.drained, Moving: len(c.moves), Cores: c.namesLocked()}
 	for _, e := range c.table {
 		if e.mine {
 			s.Owned++
@@ -177,11 +174,22 @@ func (c *Claims) Status() Status {
 	return s
 }
 
+// namesLocked are those of the other cores.
+func (c *Claims) namesLocked() []string {
+	names := make([]string, 0, len(c.members))
+	for name := range c.members {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // A Place says where one bucket is, by its record.
 type Place struct {
 	Core   string `json:"core"`   // "": nobody's
 	Pinned bool   `json:"pinned"` // an operator put it there
-	Mine   bool   `json:"mine"`   // the core that is asked serves it
+	Mine   bool   `json:"mine"`   // the core that is asked serves it, and nothing is under way
+	Wanted string `json:"wanted"` // by hashing; "": there is nobody who could
 }
 
 // Place tells where a bucket is.
@@ -189,5 +197,6 @@ func (c *Claims) Place(n int) Place {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.table[n]
-	return Place{Core: e.by.core, Pinned: e.pinned, Mine: e.mine && !e.busy}
+	want, _ := wanted(n, c.candidatesLocked())
+	return Place{Core: e.by.core, Pinned: e.pinned, Mine: e.mine && !e.busy, Wanted: want.core}
 }

@@ -9,8 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/admin"
 )
@@ -126,23 +129,23 @@ type answer[T any] struct {
 	err  error
 }
 
-// askAll asks all places at once; answers are in their order. The error joins those of places that did not answer.
-func askAll[T any](ctx context.Context, d *Desk, places []place, path string) ([]T, error) {
+// askEach asks all places at once; answers are in their order.
+func askEach[T any](places []place, ask func(p place, into *T) error) []answer[T] {
 	answers := make([]answer[T], len(places))
-	done := make(chan struct{})
+	var done sync.WaitGroup
 	for i, p := range places {
 		answers[i].from = p
-		go func() {
-			answers[i].err = d.ask(ctx, p, "GET", path, nil, &answers[i].v)
-			done <- struct{}{}
-		}()
+		done.Go(func() { answers[i].err = ask(p, &answers[i].v) })
 	}
-	for range places {
-		<-done
-	}
+	done.Wait()
+	return answers
+}
+
+// askAll asks all places for a page. The error joins those of places that did not answer.
+func askAll[T any](ctx context.Context, d *Desk, places []place, path string) ([]T, error) {
 	var good []T
-	var errs []error
-	for _, a := range answers {
+	errs := slices.Clone(d.silent)
+	for _, a := range askEach(places, func(p place, into *T) error { return d.ask(ctx, p, "GET", path, nil, into) }) {
 		if a.err != nil {
 			errs = append(errs, a.err)
 			continue
@@ -150,4 +153,18 @@ func askAll[T any](ctx context.Context, d *Desk, places []place, path string) ([
 		good = append(good, a.v)
 	}
 	return good, errors.Join(errs...)
+}
+
+// soon is how long a role may take to tell of itself.
+const soon = 3 * time.Second
+
+// askSoon is ask for what a role knows by heart: one that is stopped is not waited for.
+func (d *Desk) askSoon(ctx context.Context, p place, method, path string, body, into any) error {
+	limited, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	err := d.ask(limited, p, method, path, body, into)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s %w: nothing for %s (is it stopped, or starved?)", p, errSilent, soon)
+	}
+	return err
 }

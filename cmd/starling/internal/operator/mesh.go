@@ -30,16 +30,18 @@ type Config struct {
 
 // A Desk is an operator's view of one mesh. One goroutine uses it.
 type Desk struct {
-	cfg   Config
-	http  *http.Client
-	cores []place
-	edges []place
-	dead  []string // names of roles whose process is gone
-	names map[string]string
+	cfg    Config
+	http   *http.Client
+	roles  map[string][]place // by role
+	silent []error            // of pages of which nobody knows whose they are
+	names  map[string]string
 }
 
 // A place is a role with its admin page.
-type place struct{ name, base string }
+type place struct {
+	name, base string
+	dead       bool // its process is gone, as mesh.json has it
+}
 
 func (p place) String() string {
 	if p.name == p.base {
@@ -50,7 +52,7 @@ func (p place) String() string {
 
 // Open finds the roles.
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
-	d := &Desk{cfg: cfg, names: map[string]string{}, http: &http.Client{Timeout: 40 * time.Second,
+	d := &Desk{cfg: cfg, roles: map[string][]place{}, names: map[string]string{}, http: &http.Client{Timeout: 40 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: 5 * time.Second}}} // never by a proxy
 	if len(cfg.Pages) == 0 {
 		return d, d.readMesh()
@@ -58,23 +60,23 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	for _, base := range cfg.Pages {
 		p := place{name: base, base: strings.TrimSuffix(base, "/")}
 		var self admin.Self
-		if err := d.ask(ctx, p, "GET", "self", nil, &self); err != nil {
+		err := d.askSoon(ctx, p, "GET", "self", nil, &self)
+		switch {
+		case errors.Is(err, errSilent):
+			d.silent = append(d.silent, err)
+		case err != nil:
 			d.Close()
 			return nil, err
+		default:
+			p.name = self.Name
+			d.roles[self.Role] = append(d.roles[self.Role], p)
 		}
-		p.name = self.Name
-		d.put(self.Role, p)
+	}
+	if len(d.roles) == 0 {
+		d.Close()
+		return nil, errors.Join(d.silent...)
 	}
 	return d, nil
-}
-
-func (d *Desk) put(role string, p place) {
-	switch role {
-	case "core":
-		d.cores = append(d.cores, p)
-	case "edge":
-		d.edges = append(d.edges, p)
-	}
 }
 
 func (d *Desk) readMesh() error {
@@ -92,11 +94,8 @@ func (d *Desk) readMesh() error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, r := range rows {
-		switch {
-		case r.PID == 0:
-			d.dead = append(d.dead, r.Name)
-		case r.Admin != "":
-			d.put(r.Role, place{r.Name, "http://" + r.Admin})
+		if r.Admin != "" {
+			d.roles[r.Role] = append(d.roles[r.Role], place{name: r.Name, base: "http://" + r.Admin, dead: r.PID == 0})
 		}
 	}
 	return nil
@@ -105,22 +104,50 @@ func (d *Desk) readMesh() error {
 // Close lets go of connections.
 func (d *Desk) Close() { d.http.CloseIdleConnections() }
 
-// need is the places of a role, or says why there are none.
-func (d *Desk) need(role string) ([]place, error) {
-	list := d.cores
-	if role == "edge" {
-		list = d.edges
-	}
-	if len(list) > 0 {
+// all is the places of a role, those included that are dead, or says why there are none.
+func (d *Desk) all(role string) ([]place, error) {
+	if list := d.roles[role]; len(list) > 0 {
 		return list, nil
 	}
-	for _, name := range d.dead {
-		if strings.HasPrefix(name, role) {
-			return nil, fmt.Errorf("no %s runs: %s ended", role, strings.Join(d.dead, ", "))
-		}
-	}
 	if len(d.cfg.Pages) > 0 {
-		return nil, fmt.Errorf("none of %s is the page of a role of kind %s: add its URL to --admin", strings.Join(d.cfg.Pages, ", "), role)
+		return nil, errors.Join(append(d.silent,
+			fmt.Errorf("none of %s is the page of a role of kind %s: add its URL to --admin", strings.Join(d.cfg.Pages, ", "), role))...)
 	}
 	return nil, fmt.Errorf("%s names no %s", filepath.Join(d.cfg.Data, "mesh.json"), role)
+}
+
+// need is the places of a role that should answer, or says why there are none.
+func (d *Desk) need(role string) (live []place, err error) {
+	list, err := d.all(role)
+	if err != nil {
+		return nil, err
+	}
+	var dead []string
+	for _, p := range list {
+		if p.dead {
+			dead = append(dead, p.name)
+		} else {
+			live = append(live, p)
+		}
+	}
+	if len(live) == 0 {
+		return nil, fmt.Errorf("no %s runs: %s ended", role, strings.Join(dead, ", "))
+	}
+	return live, nil
+}
+
+// named is the place of one role by its name.
+func (d *Desk) named(role, name string) (place, error) {
+	list, err := d.need(role)
+	if err != nil {
+		return place{}, err
+	}
+	var names []string
+	for _, p := range list {
+		if p.name == name {
+			return p, nil
+		}
+		names = append(names, p.name)
+	}
+	return place{}, fmt.Errorf("there is no %s %q: there are %s", role, name, strings.Join(names, ", "))
 }

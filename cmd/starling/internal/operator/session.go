@@ -110,18 +110,14 @@ func (d *Desk) everySession(ctx context.Context, p place, user string, all *Sess
 }
 
 func (d *Desk) edgesNamed(name string) ([]place, error) {
-	edges, err := d.need("edge")
-	if err != nil || name == "" {
-		return edges, err
+	if name == "" {
+		return d.need("edge")
 	}
-	var names []string
-	for _, p := range edges {
-		if p.name == name {
-			return []place{p}, nil
-		}
-		names = append(names, p.name)
+	p, err := d.named("edge", name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("there is no edge %q: there are %s", name, strings.Join(names, ", "))
+	return []place{p}, nil
 }
 
 // learnNames asks for usernames that are not known yet. Without them ids have to do: the edges' pages work while no core does.
@@ -133,7 +129,7 @@ func (d *Desk) learnNames(ctx context.Context, list []Session) {
 		}
 	}
 	names := map[string]string{}
-	if len(unknown) > 0 && len(d.cores) > 0 && d.askCore(ctx, "GET", query("names", "ids", strings.Join(unknown, ",")), nil, &names) == nil {
+	if len(unknown) > 0 && len(d.roles["core"]) > 0 && d.askCore(ctx, "GET", query("names", "ids", strings.Join(unknown, ",")), nil, &names) == nil {
 		for id, name := range names {
 			d.names[id] = name
 		}

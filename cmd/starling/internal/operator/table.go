@@ -15,6 +15,7 @@ type table struct {
 	head string // cells separated by tabs
 	rows [][]any
 	foot string
+	more *table // drawn below; nil: none
 }
 
 func (t *table) add(cells ...any) { t.rows = append(t.rows, cells) }
@@ -31,7 +32,23 @@ func (t *table) write(w io.Writer) error {
 		}
 		fmt.Fprintln(tw)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil || t.more == nil || len(t.more.rows) == 0 {
+		return err
+	}
+	fmt.Fprintln(w)
+	return t.more.write(w)
+}
+
+// height is how many lines write makes.
+func (t *table) height() int {
+	if t == nil || len(t.rows) == 0 {
+		return 0
+	}
+	n := 1 + len(t.rows)
+	if more := t.more.height(); more > 0 {
+		n += 1 + more
+	}
+	return n
 }
 
 // clean takes from text what would change the terminal, or the table.
@@ -87,8 +104,10 @@ func size(n int) string {
 		return fmt.Sprint(n)
 	case n < 10<<20:
 		return fmt.Sprintf("%dk", n>>10)
-	default:
+	case n < 10<<30:
 		return fmt.Sprintf("%dM", n>>20)
+	default:
+		return fmt.Sprintf("%dG", n>>30)
 	}
 }
 

@@ -40,6 +40,13 @@ func TestFrameFitsTheScreen(t *testing.T) {
 			t.Errorf("line %q is wider than 40", l)
 		}
 	}
+	tab.rows, tab.more = tab.rows[:2], &table{head: "BELOW", rows: [][]any{{"it fits"}}}
+	if got := string(frame("numbers", &tab, nil, 40, 10)); !strings.Contains(got, "it fits") || strings.Count(got, "\r\n") != 8 {
+		t.Errorf("two tables: got %q", got)
+	}
+	if got := string(frame("numbers", &tab, nil, 40, 7)); strings.Contains(got, "it fits") || !strings.Contains(got, "more below") {
+		t.Errorf("two tables, room for one: got %q", got)
+	}
 	if got := frame("numbers", nil, errors.New("gone"), 20, 1); bytes.Count(got, []byte("\n")) != 0 {
 		t.Errorf("a screen of one line: got %q", got)
 	}
@@ -65,7 +72,7 @@ func TestShortForms(t *testing.T) {
 			t.Errorf("%v: got %s, want %s", d, got, want)
 		}
 	}
-	for n, want := range map[int]string{0: "0", 9999: "9999", 20 << 10: "20k", 16 << 20: "16M"} {
+	for n, want := range map[int]string{0: "0", 9999: "9999", 20 << 10: "20k", 16 << 20: "16M", 40 << 30: "40G"} {
 		if got := size(n); got != want {
 			t.Errorf("%d: got %s, want %s", n, got, want)
 		}

@@ -97,6 +97,10 @@ func frame(what string, t *table, err error, width, height int) []byte {
 	if t != nil && len(t.rows) > 0 {
 		cut := *t
 		room := max(height-len(feet)-2, 1)
+		if t.height()-1 > room && t.more != nil {
+			cut.more = nil // what is below is less
+			feet[0] = "more below does not fit; " + feet[0]
+		}
 		if cut.rows = t.rows[:min(len(t.rows), room)]; len(cut.rows) < len(t.rows) {
 			feet[0] = fmt.Sprintf("%d lines of %d fit; ", len(cut.rows), len(t.rows)) + feet[0]
 		}
