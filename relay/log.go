@@ -33,6 +33,17 @@ type Log struct {
 	js          jetstream.JetStream
 	streams     int
 	incarnation uint64
+	opened      time.Time // here, with a monotonic reading
+	openedAt    time.Time // by the hub's clock
+}
+
+// Time is the log's own: that of the hub when the log was opened, carried on by what has passed here since. Of a log that was never opened it
+// is the time here.
+func (l *Log) Time() time.Time {
+	if l.opened.IsZero() {
+		return time.Now()
+	}
+	return l.openedAt.Add(time.Since(l.opened))
 }
 
 // Incarnation tells this log from any that was in its place before.

@@ -33,6 +33,7 @@ type streamMeta struct {
 	incarnation uint64
 	streams     int
 	whole       bool
+	at          time.Time // by the clock of the hub that told
 }
 
 // errRaced says that somebody else made or changed the log meanwhile: look again.
@@ -143,6 +144,7 @@ func (l *Log) open(ctx context.Context) error {
 		return fmt.Errorf("made with %d streams, asked for %d", first.streams, l.streams)
 	}
 	inc := first.incarnation
+	l.opened, l.openedAt = time.Now(), first.at
 	g, gctx := errgroup.WithContext(ctx) // each takes an election of its own
 	for k := 1; k < l.streams; k++ {
 		g.Go(func() error {
@@ -273,5 +275,5 @@ func inspectStream(ctx context.Context, js jetstream.JetStream, name string) (st
 	if inc == 0 || streams < 1 || streams > MaxStreams {
 		return streamMeta{}, fmt.Errorf("stream %s: metadata out of range", name)
 	}
-	return streamMeta{inc, streams, meta[metaWhole] != ""}, nil
+	return streamMeta{inc, streams, meta[metaWhole] != "", s.CachedInfo().TimeStamp}, nil
 }

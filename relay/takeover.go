@@ -180,6 +180,7 @@ func (l *Log) read(ctx context.Context, bucket int, first, last uint64, tries in
 				failed = fmt.Errorf("sequence %d: %w: %w", s.sequence, errUnreadable, err)
 				return failed
 			}
+			e.TimeMs = s.at.UnixMilli() // the log's own time: the clocks of its writers may differ
 			req.Seq = s.sequence + 1
 			failed = f(s.sequence, e)
 			return failed

@@ -14,6 +14,9 @@ import (
 	"github.com/starling-chat/starling/relay"
 )
 
+// testSwitches in the environment lets tests break a core by its console: core/server/switches.go. It is no key, so that no configuration has it.
+const testSwitches = "STARLING_TEST_SWITCHES"
+
 func coreCommand(a *app) *cobra.Command {
 	keys := config.New("core",
 		config.Key{Name: "name", Default: "core-1", Kind: "NAME", Usage: "unique in the mesh"}, keyRegion,
@@ -49,6 +52,9 @@ REST, identify and snapshots over NATS. It listens on no port of its own but its
 		cfg.CQL = clusterOf(v, v.Int("cql-replication", 1, 9))
 		cfg.CQL.DataCenter = v.String("cql-datacenter")
 		cfg.MeshTLS, cfg.Secret = trust(v, "hub")
+		if cfg.TestSwitches = a.getenv(testSwitches) != ""; cfg.TestSwitches {
+			onLoopback(v, "hub", testSwitches+" is for tests on one machine")
+		}
 		if err := v.Err(); err != nil {
 			return err
 		}

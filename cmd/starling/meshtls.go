@@ -23,6 +23,18 @@ var (
 
 const whyNATS = "roles on several machines know each other by certificates: --mesh-cert, --mesh-key, --mesh-ca"
 
+// onLoopback refuses other addresses in a list of them.
+func onLoopback(v *config.Values, name, why string) {
+	for _, addr := range v.List(name) {
+		if u, err := url.Parse(addr); err == nil && u.Host != "" {
+			addr = u.Host
+		}
+		if host, _, err := net.SplitHostPort(addr); err == nil && !loopback(host) {
+			v.Wrong(name, "%q: want a loopback address such as 127.0.0.1: %s", addr, why)
+		}
+	}
+}
+
 // trust reads by what a role is known: its certificate, or else the secret. The keys named hold addresses, or URLs, that without certificates
 // must be of this machine.
 func trust(v *config.Values, addrs ...string) (files relay.TLSFiles, secret string) {
@@ -39,14 +51,7 @@ func trust(v *config.Values, addrs ...string) (files relay.TLSFiles, secret stri
 		return files, ""
 	}
 	for _, name := range addrs {
-		for _, addr := range v.List(name) {
-			if u, err := url.Parse(addr); err == nil && u.Host != "" {
-				addr = u.Host
-			}
-			if host, _, err := net.SplitHostPort(addr); err == nil && !loopback(host) {
-				v.Wrong(name, "%q: want a loopback address such as 127.0.0.1: %s", addr, whyNATS)
-			}
-		}
+		onLoopback(v, name, whyNATS)
 	}
 	path := v.Need("secret-file")
 	if path == "" {

@@ -93,11 +93,11 @@ func (s *Server) answerREST(ctx context.Context, body []byte) []byte {
 
 // deadline ends ctx when the edge gives up, or after the patience of clients.
 func (s *Server) deadline(ctx context.Context, ms int64) (context.Context, context.CancelFunc) {
-	patience := time.Now().Add(dispatch.Patience)
-	if end := time.UnixMilli(ms); ms > 0 && end.Before(patience) {
-		patience = end
+	patience := dispatch.Patience
+	if ms > 0 {
+		patience = min(patience, time.UnixMilli(ms).Sub(s.cfg.Now()))
 	}
-	return context.WithDeadline(ctx, patience)
+	return context.WithTimeout(ctx, patience)
 }
 
 // request builds an ordinary request, within bounds.

@@ -79,6 +79,7 @@ func New(cfg Config) *Server {
 		// Half of the cores are left to messages; 128 wait some 4 s.
 		hasher:  auth.NewHasher(auth.HasherConfig{AtOnce: max(1, runtime.GOMAXPROCS(0)/2), Queue: 128, Command: cfg.Hasher, Log: cfg.Logger}),
 		limiter: cfg.Limiter, channels: newChannelGuilds(cfg.Directory), ready: make(chan struct{})}
+	s.dispatch.Now = cfg.Now
 	s.who = newIdentities(cfg.Directory, cfg.Keys, cfg.Now)
 	s.handler = s.routes()
 	return s

@@ -9,29 +9,34 @@ import (
 	"github.com/starling-chat/starling/relay"
 )
 
-// beatSamples is over how many beats the hub's clock is compared. Delay on the way only ever makes us look ahead, so the least counts.
-const beatSamples = 5
+// beatsKept is over how many beats the log's time is told. Delay on the way only ever makes a beat look late, so the one that looks earliest
+// counts; a process that was stopped finds a minute of beats of three hubs waiting, all late, and must not believe them alone.
+const beatsKept = 256
 
-// A clock tells the owner's time and bounds it by the log's: ids may not lead the time of the hub that stores the log by more than
-// proto.Lead. Any goroutine may call it.
+// A clock tells the log's own time: that of the hubs that store it, from their beats, carried on by what has passed here since. What the
+// clock on this machine's wall says counts for nothing, and steps of it are not seen. Any goroutine may call it.
 type clock struct {
-	now func() time.Time
+	begun time.Time // has a monotonic reading, by which all that passes here is measured
 
-	mu    sync.Mutex
-	ahead []time.Duration // by which our clock led the hub's at the last beats
+	mu   sync.Mutex
+	hubs []time.Time // by the last beats: what a hub's clock said at begun
+	best time.Time   // the latest of these
 }
 
-// log is the log's own time as far as we know: the hub's, from its beats, carried on by our clock.
+// newClock starts with the log's time now.
+func newClock(log time.Time) *clock {
+	log = log.Round(0)
+	return &clock{begun: time.Now(), hubs: []time.Time{log}, best: log}
+}
+
+// log is the log's own time, as far as is known.
 func (c *clock) log() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.ahead) == 0 {
-		return c.now()
-	}
-	return c.now().Add(-slices.Min(c.ahead))
+	return c.best.Add(time.Since(c.begun))
 }
 
-// listen follows the hub's beat.
+// listen follows the hubs' beat.
 func (c *clock) listen(bus *relay.Bus) (stop func(), err error) {
 	return bus.Subscribe(relay.BeatSubject(bus.Region()), func(_ string, body []byte) {
 		if len(body) == 8 { // Unix milliseconds
@@ -43,8 +48,9 @@ func (c *clock) listen(bus *relay.Bus) (stop func(), err error) {
 func (c *clock) beat(hub time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ahead = append(c.ahead, c.now().Sub(hub))
-	if len(c.ahead) > beatSamples {
-		c.ahead = c.ahead[1:]
+	if len(c.hubs) >= beatsKept {
+		c.hubs = slices.Delete(c.hubs, 0, 1)
 	}
+	c.hubs = append(c.hubs, hub.Add(-time.Since(c.begun)))
+	c.best = slices.MaxFunc(c.hubs, time.Time.Compare)
 }

@@ -154,8 +154,7 @@ func (x *outbox) send(ctx context.Context, e core.Effect) error {
 	ctx, cancel := context.WithTimeout(ctx, outboxTimeout)
 	defer cancel()
 	cmd := protobuf.CloneOf(e.Command)
-	deadline, _ := ctx.Deadline()
-	cmd.DeadlineMs = deadline.UnixMilli()
+	cmd.DeadlineMs = cfg.Now().Add(outboxTimeout).UnixMilli()
 	body, err := protobuf.Marshal(cmd)
 	if err != nil {
 		return err

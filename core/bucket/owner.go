@@ -31,7 +31,7 @@ type Config struct {
 	History      core.History
 	Claims       Claims // nil: every bucket is this owner's
 	Logger       *slog.Logger
-	Now          func() time.Time // default time.Now
+	Now          func() time.Time // default the log's own time
 }
 
 // An Owner owns buckets of its region and serves their commands. Each bucket's state belongs to that bucket's goroutine alone.
@@ -42,7 +42,7 @@ type Owner struct {
 	buckets [proto.Buckets]*bucket
 	slots   *semaphore.Weighted // of take-overs under way
 	rivals  *rivals
-	clock   clock
+	clock   *clock
 	tails   tails
 	away    away // the history
 	ready   chan struct{}
@@ -66,20 +66,23 @@ func New(cfg Config) *Owner {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	clock := newClock(cfg.Log.Time())
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		cfg.Now = clock.log
 	}
 	var salt [6]byte
 	rand.Read(salt[:]) // never fails
 	o := &Owner{cfg: cfg, log: cfg.Logger, label: cfg.Name + "/" + hex.EncodeToString(salt[:]), ready: make(chan struct{}),
-		slots: semaphore.NewWeighted(takeOvers), rivals: newRivals()}
+		slots: semaphore.NewWeighted(takeOvers), rivals: newRivals(), clock: clock}
 	o.dirOutage.store, o.histOutage.store = "directory", "history"
-	o.clock.now = cfg.Now
 	for n := range o.buckets {
 		o.buckets[n] = newBucket(o, n)
 	}
 	return o
 }
+
+// Now is the log's own time: that of the hubs, whatever the clock of this machine says.
+func (o *Owner) Now() time.Time { return o.clock.log() }
 
 // Ready is closed once the buckets that are this owner's are taken over.
 func (o *Owner) Ready() <-chan struct{} { return o.ready }

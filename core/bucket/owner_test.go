@@ -191,26 +191,6 @@ func TestOutboxOverRestart(t *testing.T) {
 	})
 }
 
-// The bound of ids follows the hub's beat, of which the least delayed counts.
-func TestClock(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	c := clock{now: func() time.Time { return now }}
-	if !c.log().Equal(now) {
-		t.Error("without a beat our own time is all there is")
-	}
-	c.beat(now.Add(-3 * time.Second)) // late on the way
-	c.beat(now.Add(-time.Millisecond))
-	if got := now.Sub(c.log()); got != time.Millisecond {
-		t.Errorf("got %s behind, want 1ms", got)
-	}
-	for range beatSamples {
-		c.beat(now.Add(-5 * time.Second)) // our clock was set forward
-	}
-	if got := now.Sub(c.log()); got != 5*time.Second {
-		t.Errorf("got %s behind, want 5s", got)
-	}
-}
-
 func TestParseMentions(t *testing.T) {
 	for _, c := range []struct {
 		in           string

@@ -135,7 +135,7 @@ func (t *turn) body(v any) error {
 }
 
 // newID issues an id.
-func (t *turn) newID() (proto.ID, error) { return t.b.issuer.Next(t.now, t.b.o.clock.log()) }
+func (t *turn) newID() (proto.ID, error) { return t.b.issuer.Next(t.now, t.b.o.cfg.Now()) }
 
 func (t *turn) actor() proto.ID   { return proto.ID(t.cmd.Actor) }
 func (t *turn) target() proto.ID  { return proto.ID(t.cmd.Target) }

@@ -42,6 +42,9 @@ type Bus interface {
 
 // A Dispatcher sends commands. Any goroutine may call it.
 type Dispatcher struct {
+	// Now is the clock that owners judge deadlines by: the log's own, which need not be that of this machine. To be set before the first call.
+	Now func() time.Time
+
 	bus      Bus
 	patience time.Duration
 	log      *slog.Logger
@@ -50,7 +53,7 @@ type Dispatcher struct {
 
 // New makes a Dispatcher on a connection to the hub.
 func New(bus Bus, log *slog.Logger) *Dispatcher {
-	return &Dispatcher{bus: bus, patience: Patience, log: log}
+	return &Dispatcher{Now: time.Now, bus: bus, patience: Patience, log: log}
 }
 
 // Do sends a command to the owner of cmd.Bucket and waits for its result. It sets the deadline, if the caller did not, to the end of ctx
@@ -66,8 +69,8 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 		deadline = end
 	}
 	if cmd.DeadlineMs == 0 {
-		cmd.DeadlineMs = deadline.UnixMilli()
-	} else if end := time.UnixMilli(cmd.DeadlineMs); end.Before(deadline) {
+		cmd.DeadlineMs = d.Now().Add(time.Until(deadline)).UnixMilli()
+	} else if end := time.Now().Add(time.UnixMilli(cmd.DeadlineMs).Sub(d.Now())); end.Before(deadline) {
 		deadline = end
 	}
 	body, err := gproto.Marshal(cmd)

@@ -66,6 +66,7 @@ type entry struct {
 	mine     bool // claimed at the owner
 	busy     bool // a move or claim is under way
 	pinned   bool // an operator put it where it is
+	believed bool // by a test's switch
 	retry    time.Time
 }
 
@@ -192,6 +193,9 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 		}
 		if e.busy {
 			busy++
+			continue
+		}
+		if e.believed {
 			continue
 		}
 		want, somebody := wanted(n, candidates)

@@ -11,6 +11,10 @@ import (
 func (s *Server) Console() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c := s.console.Load(); c != nil {
+			if s.cfg.TestSwitches && r.Method == http.MethodPost && r.URL.Path == believePath {
+				s.believe(w, r)
+				return
+			}
 			c.ServeHTTP(w, r)
 			return
 		}

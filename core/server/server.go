@@ -47,6 +47,8 @@ type Config struct {
 	Hasher     []string       // program that computes password hashes, see auth.HasherConfig; empty = here
 	Presence   time.Duration  // how long an edge that says nothing is believed; 0 = core.PresenceTTL, which is also the most
 	Log        *slog.Logger
+
+	TestSwitches bool // the console lets tests break it, see switches.go; never in a mesh that anybody depends on
 }
 
 // A Server is a core node. Make it with New, start it with Run once.
@@ -58,6 +60,7 @@ type Server struct {
 	bus     atomic.Pointer[relay.Bus]
 	front   atomic.Pointer[api.Server]
 	console atomic.Pointer[console.Console]
+	claims  atomic.Pointer[ownership.Claims]
 }
 
 // New makes a core node and starts nothing.
@@ -139,14 +142,17 @@ func (s *Server) run(ctx context.Context) error {
 	claims := ownership.New(ownership.Config{Name: s.cfg.Name, Region: s.cfg.Region, Bus: bus, Log: s.log})
 	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: stores.owned(),
 		History: stores.history, Logger: s.log})
-	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: stores.directory, History: stores.history, Keys: keys,
+	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: stores.directory, History: stores.history, Keys: keys, Now: owner.Now,
 		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
 		Limiter: stores.limiter, Presences: stores.presences, Seats: stores.seats})
 	s.owner.Store(owner)
+	s.claims.Store(claims)
 	s.bus.Store(bus)
 	s.front.Store(front)
-	s.console.Store(console.New(console.Config{Directory: stores.directory, Owner: owner, Claims: claims, Hub: bus.Peer, Since: time.Now(), Commands: dispatch.New(bus, s.log), Forget: front.Forget}))
-	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: stores.presences, Guilds: stores.directory, TTL: s.cfg.Presence, Logger: s.log})
+	commands := dispatch.New(bus, s.log)
+	commands.Now = owner.Now
+	s.console.Store(console.New(console.Config{Directory: stores.directory, Owner: owner, Claims: claims, Hub: bus.Peer, Since: time.Now(), Commands: commands, Forget: front.Forget}))
+	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: stores.presences, Guilds: stores.directory, TTL: s.cfg.Presence, Now: owner.Now, Logger: s.log})
 	return s.serve(ctx, owner, claims, front, about)
 }
 
