@@ -76,11 +76,7 @@ func CoreLeaves() Fault {
 		if err := l.Mesh.Signal(core, syscall.SIGTERM); err != nil {
 			return err
 		}
-		err = until(ctx, 30*time.Second, core+" is gone", func(context.Context) (bool, error) {
-			r, err := l.Mesh.Role(core)
-			return r.PID == 0, err
-		})
-		if err != nil {
+		if err := l.gone(ctx, core); err != nil {
 			return err
 		}
 		l.Log("%s was gone after %v", core, time.Since(begun).Round(time.Millisecond))

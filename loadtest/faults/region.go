@@ -27,7 +27,7 @@ func OpenRegion(ctx context.Context, bin string, log func(format string, args ..
 		err = l.build(bin)
 	}
 	if err == nil {
-		err = l.region(ctx)
+		err = l.startRegion(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -39,18 +39,18 @@ func OpenRegion(ctx context.Context, bin string, log func(format string, args ..
 // before the lab.
 func (l *Lab) Region(ctx context.Context) (*Lab, error) {
 	r := &Lab{Log: l.Log, bin: l.bin, Cassandra: l.Cassandra, Redis: l.Redis}
-	if err := r.region(ctx); err != nil {
+	if err := r.startRegion(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
 
-func (l *Lab) region(ctx context.Context) error {
+func (l *Lab) startRegion(ctx context.Context) error {
 	err := l.serve(&l.Postgres, "postgres")
 	if err != nil {
 		return err
 	}
-	l.Mesh, err = mesh.New(mesh.Options{Bin: l.bin, Processes: true,
+	l.Mesh, err = mesh.New(mesh.Options{Bin: l.bin, Processes: true, Env: []string{"STARLING_TEST_SWITCHES=on"},
 		Args: []string{"--restart", "--restart-pause", awayFor.String(), "--log", "info", "--cores", "3", "--hubs", "3",
 			"--postgres", l.Postgres.Address, "--cql", l.Cassandra.Address + "/region", "--redis", l.Redis.Address}})
 	if err != nil {

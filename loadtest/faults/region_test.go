@@ -17,8 +17,8 @@ var (
 	regionErr  error
 )
 
-// region gives a mesh of three cores and three hubs that all stories of regions use, one after the other.
-func region(t *testing.T) *Lab {
+// ofThree gives a mesh of three cores and three hubs that all stories of regions use, one after the other.
+func ofThree(t *testing.T) *Lab {
 	t.Helper()
 	if os.Getenv(servers.NoSkip) == "" {
 		t.Skipf("SKIPPED: starts servers of its own: set %s=1", servers.NoSkip)
@@ -44,7 +44,7 @@ func region(t *testing.T) *Lab {
 // day runs faults one after the other and fails on all that must not happen.
 func day(t *testing.T, faults ...Fault) *Figures {
 	t.Helper()
-	l := region(t)
+	l := ofThree(t)
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer stop()
 	f, err := l.Day(ctx, rate/2, faults...)

@@ -21,10 +21,10 @@ import (
 const lookLimit = 2 * time.Second
 
 // page reads one of a role's pages.
-func page(ctx context.Context, r mesh.Role, method, path string) ([]byte, error) {
+func page(ctx context.Context, r mesh.Role, method, path string, in ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.Admin+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.Admin+path, strings.NewReader(strings.Join(in, "")))
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ type Options struct {
 	Bin        string   // default: Build(Race)
 	Dir        string   // data; default a temporary folder that Close removes
 	Args       []string // more arguments of starling dev
+	Env        []string // more variables of it and of its processes
 }
 
 // A Mesh is one `starling dev`. Its methods are for one goroutine.
@@ -93,6 +94,7 @@ func (m *Mesh) Launch() error {
 		args = append(args, "--processes")
 	}
 	m.cmd = exec.Command(m.opts.Bin, append(args, m.opts.Args...)...)
+	m.cmd.Env = append(os.Environ(), m.opts.Env...)
 	m.cmd.Stdout, m.cmd.Stderr = log, log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	m.started = time.Now()
