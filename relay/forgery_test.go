@@ -79,7 +79,7 @@ func TestEdgeForgesNothing(t *testing.T) {
 			forged.Add(1)
 		}
 	}
-	for _, subject := range []string{"live.>", "ev.>", "eph.>", "dig.>", "beat.>", "cmd.>", "jrnl.edge-1", "user.>", "$KV.>"} {
+	for _, subject := range []string{"live.>", "ev.>", "eph.>", "dig.>", "beat.>", "cmd.>", "jrnl.edge-1", "user.>", "tomb.>", "$KV.>"} {
 		stop, err := core.Subscribe(subject, note)
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +94,7 @@ func TestEdgeForgesNothing(t *testing.T) {
 		defer stop()
 	}
 	for _, subject := range []string{
-		"ev.local.5", "live.local.5", "eph.local.5", "dig.local", "beat.local", "cmd.local.5", "jrnl.edge-1", "user.edge-1",
+		"ev.local.5", "live.local.5", "eph.local.5", "dig.local", "beat.local", "cmd.local.5", "jrnl.edge-1", "user.edge-1", "tomb.local.edge-1",
 		"_INBOX.x", "_EDGE.edge-1.x", "$KV.OWNERS_local.5", "$SYS.REQ.SERVER.PING",
 		"$JS.API.STREAM.DELETE.EV_local_0", "$JS.API.STREAM.CREATE.MINE", "$JS.API.INFO",
 		"$JS.local.API.STREAM.DELETE.EV_local_0", "$JS.local.API.STREAM.PURGE.EV_local_0", "$JS.local.API.STREAM.UPDATE.EV_local_0",
@@ -110,7 +110,7 @@ func TestEdgeForgesNothing(t *testing.T) {
 	}
 	for _, subject := range []string{
 		"cmd.>", "cmd.local.5", "api.>", "api.local", "rpc.>", "rpc.local.identify", "ev.>", "_INBOX.>", "_EDGE.>", "_EDGE.edge-1.>",
-		"user.>", "user.edge-1", "jrnl.>", "$KV.>", "$SYS.>", "$JS.>", ">", "*.local", "live.*.*",
+		"user.>", "user.edge-1", "jrnl.>", "tomb.>", "$KV.>", "$SYS.>", "$JS.>", ">", "*.local", "live.*.*",
 	} {
 		if _, err := e.nc.Subscribe(subject, func(*nats.Msg) {}); err != nil {
 			t.Fatal(err)

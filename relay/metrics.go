@@ -100,6 +100,15 @@ var (
 	readerBytes = promauto.NewGauge(prometheus.GaugeOpts{
 		Name: "starling_relay_reader_queued_bytes", Help: "Bytes of entries that wait in this edge for their buckets.",
 	})
+	journalBytes = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_relay_journal_waiting_bytes", Help: "What this edge wrote to its journal and the hubs have not acknowledged.",
+	})
+	journalResends = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_journal_resends_total", Help: "Records of the journal sent again because nothing acknowledged them.",
+	})
+	journalReads = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_journal_reads_total", Help: "Times that this core read on in an edge's journal.",
+	})
 	handshakesRefused = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "starling_relay_handshakes_refused_total", Help: "Certificates of the mesh that were refused, by reason.",
 	}, []string{"reason"})

@@ -19,6 +19,9 @@ import (
 //	beat.<region>            the hub's heartbeat
 //	core.<region>            heartbeats of cores
 //	own.<region>.<core>      what cores ask each other about buckets that change hands
+//	jrnl.<edge>              what an edge numbers; stored in JRNL_<region>
+//	tomb.<region>.<key>      where a session went from there; stored in TOMB_<region>
+//	user.<edge>              what cores ask of an edge
 
 // LogSubject is where the owner of a bucket appends entries.
 func LogSubject(region string, bucket int) string { return bucketSubject("ev", region, bucket) }
@@ -49,6 +52,12 @@ func CoreBeatSubject(region string) string { return "core." + region }
 
 // MoveSubject is where a core is asked to take a bucket.
 func MoveSubject(region, core string) string { return "own." + region + "." + core }
+
+// JournalSubject is where an edge writes what it numbers.
+func JournalSubject(edge string) string { return "jrnl." + edge }
+
+// EdgeSubject is where an edge takes what cores ask of it.
+func EdgeSubject(edge string) string { return "user." + edge }
 
 func bucketSubject(kind, region string, bucket int) string {
 	return kind + "." + region + "." + strconv.Itoa(bucket)
@@ -85,6 +94,10 @@ func parseBucketSubject(subject string) (kind string, bucket int, ok bool) {
 const streamPrefix = "EV_"
 
 func streamName(region string, k int) string { return streamPrefix + region + "_" + strconv.Itoa(k) }
+
+// journalStream and tombStream name the streams of what sessions resume by.
+func journalStream(region string) string { return "JRNL_" + region }
+func tombStream(region string) string    { return "TOMB_" + region }
 
 // apiPrefix addresses the JetStream API of a region's domain, from the hub or from behind any leaf.
 func apiPrefix(region string) string { return "$JS." + region + ".API" }

@@ -76,8 +76,12 @@ func (x *Index) Add(r *pb.JournalRecord, at time.Time) error {
 	for bucket, list := range marksOf(r) {
 		x.marks[bucket] = insert(x.marks[bucket], r.Number, func(m mark) uint64 { return m.record }, list)
 	}
+	places := make(map[uint64][]place)
 	for _, p := range r.Places {
-		x.places[p.Session] = insert(x.places[p.Session], r.Number, func(p place) uint64 { return p.record }, []place{{r.Number, p}})
+		places[p.Session] = append(places[p.Session], place{r.Number, p})
+	}
+	for session, list := range places {
+		x.places[session] = insert(x.places[session], r.Number, func(p place) uint64 { return p.record }, list)
 	}
 	if r.Snapshot != nil {
 		x.snapshots = insert(x.snapshots, r.Number, func(s snapshot) uint64 { return s.record }, []snapshot{snapshotOf(r)})
@@ -86,12 +90,9 @@ func (x *Index) Add(r *pb.JournalRecord, at time.Time) error {
 	return nil
 }
 
-// insert puts what a record says behind what earlier ones did, itself included.
+// insert puts what a record says behind what earlier ones did.
 func insert[E any](list []E, number uint64, of func(E) uint64, more []E) []E {
-	i := len(list)
-	for i > 0 && of(list[i-1]) > number {
-		i--
-	}
+	i := sort.Search(len(list), func(i int) bool { return of(list[i]) > number })
 	return slices.Insert(list, i, more...)
 }
 
