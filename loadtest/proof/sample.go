@@ -9,23 +9,33 @@ import (
 	"strings"
 )
 
-// A sample is what a core has done so far, by its metrics, and what it and the hub have used.
+// A sample is what the cores have done so far, by their metrics, and what they and the hub have used.
 type sample struct {
 	groups, grouped float64
-	core, hub       cpu
+	cores           []cpu
+	hub             cpu
 }
 
 func (b *bench) sample(ctx context.Context) (s sample, err error) {
-	values, err := metrics(ctx, b.roles["core"].Admin)
-	if err != nil {
+	for _, core := range b.cores {
+		values, err := metrics(ctx, core.Admin)
+		if err != nil {
+			return s, err
+		}
+		s.groups += values["starling_bucket_group_commands_count"]
+		s.grouped += values["starling_bucket_group_commands_sum"]
+	}
+	if s.hub, err = usedCPU(b.hub.PID); err != nil {
 		return s, err
 	}
-	s.groups, s.grouped = values["starling_bucket_group_commands_count"], values["starling_bucket_group_commands_sum"]
-	if s.hub, err = usedCPU(b.roles["hub"].PID); err != nil {
-		return s, err
+	for _, core := range b.cores {
+		used, err := usedCPU(core.PID)
+		if err != nil {
+			return s, err
+		}
+		s.cores = append(s.cores, used)
 	}
-	s.core, err = usedCPU(b.roles["core"].PID)
-	return s, err
+	return s, nil
 }
 
 // metrics reads those of an admin page that have no labels.

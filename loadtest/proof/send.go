@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/starling-chat/starling/loadtest/mesh"
 	"github.com/starling-chat/starling/proto/pb"
 )
 
@@ -39,38 +38,23 @@ func proveSend(ctx context.Context, r *report, s sizes) error {
 
 // sendTo runs a mesh, each role a process, and has it take messages: calm, then as many as it can.
 func sendTo(ctx context.Context, r *report, s sizes, stores string, spread, hot float64, args ...string) error {
-	bin, err := mesh.Build(mesh.Race)
+	b, err := startBench(ctx, r, s, args...)
 	if err != nil {
 		return err
 	}
-	m, err := mesh.New(mesh.Options{Bin: bin, Processes: true, Args: args})
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	if err := m.Start(ctx); err != nil {
-		return err
-	}
-	w, err := settle(ctx, r, m, s.guilds)
-	if err != nil {
-		return err
-	}
-	b, err := newBench(m)
-	if err != nil {
-		return err
-	}
-	defer b.pump.close()
+	defer b.close()
+	m, w := b.m, b.w
 	r.note("%s: calls of senders go to the core over NATS, as edges send them", stores)
 	calmly, err := b.run(ctx, load{make: w.spread, flight: s.flight, rate: calm, warm: time.Second, lasting: s.lasting / 2})
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+		return err
 	}
 	where := fmt.Sprintf("%s, %d channels in %d guilds", stores, len(w.channels), s.guilds)
 	r.atLeast(where+": acknowledged, calm", 0, calmly.rate(), calmly.told())
 	logBefore := size(filepath.Join(m.DataDir(), "hub"))
 	full, err := b.run(ctx, load{make: w.spread, flight: s.flight, warm: 2 * time.Second, lasting: s.lasting})
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+		return err
 	}
 	r.atLeast(fmt.Sprintf("%s: acknowledged, %d under way", where, s.flight), spread, full.rate(), full.told())
 	logged := size(filepath.Join(m.DataDir(), "hub")) - logBefore
@@ -78,7 +62,7 @@ func sendTo(ctx context.Context, r *report, s sizes, stores string, spread, hot 
 		fmt.Sprint(logged/int64(max(full.sent, 1))), true)
 	one, err := b.run(ctx, load{make: w.hot, flight: s.flight / 2, warm: 2 * time.Second, lasting: s.lasting})
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+		return err
 	}
 	r.atLeast(fmt.Sprintf("%s, one hot channel: acknowledged, %d under way", stores, s.flight/2), hot, one.rate(), one.told())
 	r.line(stores+": messages in a group grow with the load", "calm < spread < hot",
@@ -110,64 +94,8 @@ func size(dir string) (sum int64) {
 	return sum
 }
 
-// A bench joins a pump with what the core tells of itself.
-type bench struct {
-	pump  *pump
-	roles map[string]mesh.Role
-}
-
-func newBench(m *mesh.Mesh) (*bench, error) {
-	roles, err := m.Roles()
-	if err != nil {
-		return nil, err
-	}
-	b := &bench{roles: map[string]mesh.Role{}}
-	for _, r := range roles {
-		b.roles[r.Role] = r
-	}
-	trust, err := m.Trust()
-	if err != nil {
-		return nil, err
-	}
-	b.pump, err = dialPump("nats://"+b.roles["hub"].NATS, trust, "local")
-	return b, err
-}
-
-// measured is a load's outcome with what it cost.
-type measured struct {
-	taken
-	group     float64 // mean messages in a group
-	core, hub float64 // cores of the machine that the processes used
-	own       float64
-}
-
-func (b *bench) run(ctx context.Context, l load) (m measured, err error) {
-	var before, after sample
-	var errs [2]error
-	m.taken, err = b.pump.run(ctx, l, func() { before, errs[0] = b.sample(ctx) }, func() { after, errs[1] = b.sample(ctx) })
-	for _, e := range append(errs[:], err) {
-		if e != nil {
-			return m, e
-		}
-	}
-	if groups := after.groups - before.groups; groups > 0 {
-		m.group = (after.grouped - before.grouped) / groups
-	}
-	wall := after.core.at.Sub(before.core.at).Seconds()
-	m.core = (after.core.mesh - before.core.mesh).Seconds() / wall
-	m.hub = (after.hub.mesh - before.hub.mesh).Seconds() / wall
-	m.own = (after.core.own - before.core.own).Seconds() / wall
-	return m, nil
-}
-
 func percentiles(t taken) string {
 	return fmt.Sprintf(" (p50 %v, p99 %v)", t.at(.5).Round(100*time.Microsecond), t.at(.99).Round(100*time.Microsecond))
-}
-
-func (m measured) told() string {
-	each := func(cores float64) float64 { return cores * 1e6 / m.rate() }
-	return fmt.Sprintf("%s; %.1f messages in a group; cores used: core %.2f, hub %.2f, senders %.2f; µs of CPU a message: core %.0f, hub %.0f",
-		percentiles(m.taken), m.group, m.core, m.hub, m.own, each(m.core), each(m.hub))
 }
 
 // call is an edge's form of a message.
