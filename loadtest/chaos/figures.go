@@ -89,7 +89,7 @@ func effects(began time.Time, length time.Duration, done []Done, notes []*note, 
 		slices.Sort(e.Back)
 		slices.Sort(e.Silence)
 		for _, n := range notes {
-			if n.id != 0 && n.acked.After(from) && n.sent.Before(until) {
+			if n.id != 0 && n.acked.After(from) && !n.acked.After(until) {
 				e.Answer = max(e.Answer, n.acked.Sub(n.sent))
 			}
 		}
@@ -124,16 +124,11 @@ func (e *Effect) feel(r *record, from, until time.Time) {
 	if i > 0 {
 		last = r.got[i-1].at
 	}
-	for ; i < len(r.got); i++ {
+	for ; i < len(r.got) && r.got[i].at.Before(until); i++ {
 		longest = max(longest, r.got[i].at.Sub(last))
-		if last = r.got[i].at; last.After(until) {
-			break
-		}
+		last = r.got[i].at
 	}
-	if i == len(r.got) {
-		longest = max(longest, until.Sub(last))
-	}
-	e.Silence = append(e.Silence, longest)
+	e.Silence = append(e.Silence, max(longest, until.Sub(last))) // what goes on then is the next fault's
 }
 
 // killedEdges joins how long the clients of all edges that were killed took to be live again.

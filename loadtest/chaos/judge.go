@@ -24,6 +24,7 @@ type Tally struct {
 	Delivered  int // of these
 	Lost       int
 	MissedAnew int // not delivered because their client identified anew
+	Adrift     int // not delivered because their client was not live at the end
 	Early      int // said between a join and its GUILD_CREATE: history for who joins
 	Doubled    int
 	Disordered int
@@ -127,7 +128,7 @@ func (c *court) client(name string, guilds []int, v func(guild int) *view, r *re
 	if r.unshown > 0 {
 		c.tell("%s: %d messages in channels that it was not shown", name, r.unshown)
 	}
-	if n := len(r.breaks); n > 0 && r.breaks[n-1].to.IsZero() {
+	if r.adrift() {
 		c.tell("%s: not live at the end", name)
 	}
 	heard := map[int][]delivery{}
@@ -199,6 +200,8 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 			c.MissedAnew++
 		case join:
 			c.Early++
+		case adrift:
+			c.Adrift++
 		default:
 			c.Lost++
 			c.tell("%s: lost: %s of guild %d, written %s, acknowledged %s", name, m.id, g, stamp(m.note.sent), stamp(m.note.acked))
@@ -220,8 +223,23 @@ type window struct {
 	until         time.Time
 }
 
+// adrift tells whether the client was on its way to another socket, or session, at the end.
+func (r *record) adrift() bool {
+	n := len(r.breaks)
+	return n > 0 && r.breaks[n-1].to.IsZero()
+}
+
 // windows of one guild.
 func windows(g int, r *record) (list []window) {
+	if r.adrift() {
+		w := window{kind: adrift, until: never}
+		for i := len(r.got) - 1; i >= 0 && w.after == 0; i-- {
+			if r.got[i].guild == g {
+				w.after = r.got[i].id
+			}
+		}
+		list = append(list, w)
+	}
 	for _, t := range r.turns {
 		if t.guild != g || t.kind != anew && t.kind != join {
 			continue
@@ -241,6 +259,9 @@ func windows(g int, r *record) (list []window) {
 	}
 	return list
 }
+
+// never comes after everything.
+var never = time.Unix(1<<40, 0)
 
 // excuse says which window a message that was not heard fell into. What was written only after the guild was there has none.
 func excuse(open []window, m said) turnKind {

@@ -166,7 +166,7 @@ func TestJudge(t *testing.T) {
 		}, Tally{Disordered: 1}, "came after"},
 		{"leaked for ever", func(s *scene) { s.only(s.say(vault)) }, Tally{Leaked: 1}, "leaked"},
 		{"leaked after the role", func(s *scene) { s.roles(outsiderID); s.say(den); s.roles() }, Tally{Leaked: 1}, "leaked"},
-		{"not entitled, not heard", func(s *scene) {
+		{"neither entitled nor heard", func(s *scene) {
 			s.roles(outsiderID)
 			s.silent = true
 			s.say(den)
@@ -223,7 +223,7 @@ func TestJudge(t *testing.T) {
 			s.silent = false
 			s.alice.resumed(s.now)
 		}, Tally{Lost: 1, Resumed: 1, Sockets: 1}, "lost"},
-		{"not live at the end", func(s *scene) { s.alice.broken(s.now) }, Tally{Sockets: 1}, "not live"},
+		{"not live at the end", func(s *scene) { s.alice.broken(s.now); s.silent = true; s.say(square) }, Tally{Sockets: 1, Adrift: 1}, "not live"},
 		{"kicked and back", func(s *scene) {
 			s.event("GUILD_MEMBER_REMOVE", map[string]any{"user": map[string]any{"id": aliceID}})
 			s.must(s.alice.turn(s.frame("GUILD_DELETE", map[string]any{"id": guildID})))
@@ -311,7 +311,7 @@ func TestJudge(t *testing.T) {
 		}
 		c.story(s)
 		s.silent, s.blind = false, false
-		if c.name != "lost at the end" && !strings.HasPrefix(c.name, "never") && !strings.HasPrefix(c.name, "not told") {
+		if c.name != "lost at the end" && !strings.HasPrefix(c.name, "never ") && !strings.HasPrefix(c.name, "not ") {
 			s.say(den)
 		}
 		got := s.judge()

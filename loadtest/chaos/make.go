@@ -33,6 +33,9 @@ func Make(seed uint64, s Shape, length, every time.Duration, clients int) Plan {
 		if len(deck) == 0 {
 			deck = s.cards()
 			rnd.Shuffle(len(deck), func(i, k int) { deck[i], deck[k] = deck[k], deck[i] })
+			if i := slices.Index(deck, card{Kill, "edge"}); len(p) == 0 { // what a short run shows, too
+				deck[0], deck[i] = deck[i], deck[0]
+			}
 		}
 		f := Fault{At: at, Kind: deck[0].kind, Target: deck[0].role}
 		if n := count[f.Target]; n > 0 {

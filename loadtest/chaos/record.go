@@ -54,6 +54,7 @@ const (
 	back                  // guild that was away and is there again
 	leave
 	away
+	adrift // of windows: the client was not live at the end
 )
 
 // A gap is a time without a live socket.

@@ -15,6 +15,12 @@ var page string
 
 var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"ms": ms, "clock": func(d time.Duration) string { return clock(d.Round(10 * time.Millisecond)) }, "inc": func(i int) int { return i + 1 },
+	"count": func(n int, one, many string) string {
+		if n == 1 {
+			many = one
+		}
+		return thousands(n) + " " + many
+	},
 }).Parse(page))
 
 // A hover is what the page says of a second.
@@ -36,7 +42,10 @@ func (r *Result) Tiles() []Row {
 			list = append(list, row)
 		}
 	}
-	return append(list, Row{Name: "edge killed, live again: p95", Value: ms(r.Killed.At(.95))})
+	if len(r.Killed) > 0 {
+		list = append(list, Row{Name: "edge killed, live again: p95", Value: ms(r.Killed.At(.95))})
+	}
+	return list
 }
 
 // More is how many problems are not listed.

@@ -66,7 +66,7 @@ type Row struct {
 // Rows are the table of all.
 func (r *Result) Rows() []Row {
 	n := func(name string, value int, bad bool, why string) Row {
-		return Row{Name: name, Value: fmt.Sprint(value), Bad: bad && value > 0, Why: why}
+		return Row{Name: name, Value: thousands(value), Bad: bad && value > 0, Why: why}
 	}
 	return []Row{
 		n("written", r.Written, false, "messages, each until it was acknowledged"),
@@ -81,6 +81,7 @@ func (r *Result) Rows() []Row {
 		n("leaked", r.Leaked, true, "to a client that was not entitled to it at that moment"),
 		n("strange", r.HistoryStrange, true, "in history, and nobody wrote it"),
 		n("missed while identifying anew", r.MissedAnew, r.Config.Resumed, "due between the end of a session that could not be resumed and the next"),
+		n("not live at the end", r.Adrift, true, "due to clients that had found no way back by then"),
 		n("before GUILD_CREATE", r.Early, false, "said between a join and its GUILD_CREATE: history for who joins"),
 		n("undecided", r.Undecided, false, "deliveries at moments that no witness saw, with rights changing about then"),
 		n("sockets ended", r.Sockets, false, "under clients, witnesses included"),
@@ -92,6 +93,15 @@ func (r *Result) Rows() []Row {
 		{Name: "refused", Value: refusals(r.Refused), Why: "answers to writers, who tried again"},
 		n("other problems", len(r.Problems)+r.more, true, "listed below, the first of each kind above included"),
 	}
+}
+
+// thousands writes 1234567 as 1,234,567.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 func ms(d time.Duration) string {
