@@ -40,3 +40,19 @@ var (
 	restRequests = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_rest_total",
 		Help: "REST requests by outcome: forwarded, too_large, busy, no_answer, options, bad."}, []string{"outcome"})
 )
+
+func init() { // so that rules see what has not happened yet
+	for vec, values := range map[*prometheus.CounterVec][]string{
+		identifies:        {"ok", "bad_token", "no_answer", "limited", "stale"},
+		resumes:           {"ok", "bad_token", "no_answer", "unknown", "slow"},
+		snapshots:         {"ok", "not_found", "failed"},
+		limited:           {"frames", "members", "presence", "starts", "tokens"},
+		presenceReports:   {"ok", "failed"},
+		presenceQuestions: {"ok", "failed"},
+		restRequests:      {"forwarded", "too_large", "busy", "no_answer", "options", "bad"},
+	} {
+		for _, v := range values {
+			vec.WithLabelValues(v)
+		}
+	}
+}

@@ -18,6 +18,12 @@ import (
 var limited = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_api_limited_total",
 	Help: "What was limited, by scope: user (one route), global, address, invalid (401 of an address), session_total, session_concurrency, session_delayed."}, []string{"scope"})
 
+func init() { // so that rules see what has not happened yet
+	for _, scope := range []string{"user", "global", "address", "invalid", "slow", "session_total", "session_concurrency", "session_delayed"} {
+		limited.WithLabelValues(scope)
+	}
+}
+
 // take counts a call against its route's limit and writes the headers of wire-compat 1.5, on 2xx as on 429.
 func (s *Server) take(c *call, route, major, caller string, l core.Limit) error {
 	v, err := s.limiter.Take(c.ctx(), route+"/"+major+"/"+caller, l)

@@ -105,8 +105,11 @@ func (h *Hasher) enter(ctx context.Context) error {
 	}
 	if h.waiting.Add(1) > h.queue {
 		h.waiting.Add(-1)
+		hashesRefused.Inc()
 		return ErrBusy
 	}
+	hashesWaiting.Inc()
+	defer hashesWaiting.Dec()
 	defer h.waiting.Add(-1)
 	select {
 	case h.slots <- struct{}{}:

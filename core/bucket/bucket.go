@@ -106,6 +106,7 @@ func (b *bucket) enqueue(c *call) {
 		return
 	}
 	b.queue = append(b.queue, c)
+	waitingCommands.Inc()
 	b.bytes += len(c.raw)
 	b.mu.Unlock()
 	b.start()
@@ -152,6 +153,7 @@ func (b *bucket) pop() *call {
 		c := b.again[0]
 		b.again = b.again[1:]
 		b.nheld.Add(-1)
+		heldCommands.Dec()
 		return c
 	}
 	b.mu.Lock()
@@ -163,6 +165,7 @@ func (b *bucket) pop() *call {
 	b.queue[0] = nil
 	b.queue = b.queue[1:]
 	b.bytes -= len(c.raw)
+	waitingCommands.Dec()
 	return c
 }
 
@@ -196,6 +199,7 @@ func (b *bucket) run(ctx context.Context) {
 		c.refuse() // the API asks the next owner
 	}
 	b.nheld.Add(-int32(len(b.again)))
+	heldCommands.Sub(float64(len(b.again)))
 	b.again = nil
 	b.mu.Lock()
 	b.running = false
@@ -294,6 +298,7 @@ func (b *bucket) hold(c *call) {
 	}
 	b.held = append(b.held, c)
 	b.nheld.Add(1)
+	heldCommands.Inc()
 }
 
 // tidy forgets what is old: results, idle guilds; and it brings lagging checkpoints forward, so that a take-over reads little.

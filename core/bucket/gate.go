@@ -57,6 +57,7 @@ var errGate = fmt.Errorf("%w: it did not answer a moment ago", core.ErrAway)
 func through[T any](ctx context.Context, g *gate, limit time.Duration, read func(context.Context) (T, error)) (T, error) {
 	probe, ok := g.enter()
 	if !ok {
+		gatedTotal.Inc()
 		var none T
 		return none, errGate
 	}

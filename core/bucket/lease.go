@@ -125,6 +125,7 @@ func (b *bucket) turnAway() {
 	}
 	queue := b.queue
 	b.queue, b.bytes = nil, 0
+	waitingCommands.Sub(float64(len(queue)))
 	b.gone = true
 	b.mu.Unlock()
 	for _, c := range queue {

@@ -29,6 +29,15 @@ var (
 	refusedTotal = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "starling_bucket_refused_total", Help: "Commands not executed, by reason.",
 	}, []string{"reason"})
+	waitingCommands = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_bucket_waiting_commands", Help: "Commands in the queues of buckets, of 4096 each.",
+	})
+	heldCommands = promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "starling_bucket_held_commands", Help: "Commands that wait until the directory has applied what the log has.",
+	})
+	gatedTotal = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_bucket_gated_reads_total", Help: "Reads that were not tried since their store did not answer a moment ago.",
+	})
 	supersededTotal = promauto.NewCounter(prometheus.CounterOpts{
 		Name: "starling_bucket_superseded_total", Help: "Buckets lost to another owner.",
 	})
@@ -36,6 +45,17 @@ var (
 		Name: "starling_bucket_repeats_total", Help: "Commands answered with an earlier result, by what was known.",
 	}, []string{"known"})
 )
+
+func init() { // so that rules see what has not happened yet
+	for _, reason := range []string{"malformed", "misrouted", "expired", "queue", "held", "unapplied", "moved", "lost"} {
+		refusedTotal.WithLabelValues(reason)
+	}
+	for _, store := range []string{"directory", "history"} {
+		unapplied.WithLabelValues(store)
+		applyErrors.WithLabelValues(store)
+		applySeconds.WithLabelValues(store)
+	}
+}
 
 // countCommand counts an answer; kinds that do not exist share one label.
 func countCommand(kind string, status int32) {

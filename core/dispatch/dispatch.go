@@ -34,6 +34,15 @@ const (
 var retries = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_dispatch_retries_total",
 	Help: "Commands sent again, by reason: nobody, timeout, unavailable, moved, other."}, []string{"reason"})
 
+var unanswered = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_dispatch_unanswered_total",
+	Help: "Commands given up at their deadline: whoever sent them was told 503."})
+
+func init() { // so that rules see what has not happened yet
+	for _, reason := range []string{"nobody", "timeout", "unavailable", "moved", "other"} {
+		retries.WithLabelValues(reason)
+	}
+}
+
 // A Bus is what a Dispatcher needs of relay.Bus.
 type Bus interface {
 	Region() string
@@ -97,6 +106,7 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 		}
 		select {
 		case <-ctx.Done():
+			unanswered.Inc()
 			if now, last := time.Now().Unix(), d.warned.Load(); now != last && d.warned.CompareAndSwap(last, now) {
 				d.log.Warn("command not answered in time", "kind", cmd.Kind, "bucket", cmd.Bucket, "err", err)
 			}

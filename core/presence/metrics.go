@@ -24,3 +24,14 @@ var (
 	storeErrors = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_presence_store_errors_total",
 		Help: "Calls to the store that failed, by call: report, presences, lapse."}, []string{"call"})
 )
+
+func init() { // so that rules see what has not happened yet
+	for vec, values := range map[*prometheus.CounterVec][]string{
+		calls: {"ok", "bad", "busy", "away"}, questions: {"ok", "bad", "away"}, announced: {"ok", "failed", "lost"},
+		storeErrors: {"report", "presences", "lapse"},
+	} {
+		for _, v := range values {
+			vec.WithLabelValues(v)
+		}
+	}
+}

@@ -18,3 +18,9 @@ var (
 	refused = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_refused_total",
 		Help: "Sockets and upgrades refused before they became connections."}, []string{"reason"})
 )
+
+func init() { // so that rules see what has not happened yet
+	for _, reason := range []string{"origin", "full", "handshake", "crowd", "silent"} {
+		refused.WithLabelValues(reason)
+	}
+}
