@@ -57,7 +57,7 @@ func (d *Desk) cores(ctx context.Context) (any, *table, error) {
 			rate += r.Info.Buckets.Rate
 		}
 	}
-	t.tell(fmt.Sprintf("%s own %d of %d buckets; %.1f commands/s\nWAITING: commands; DIRECTORY, HISTORY: entries that the store has not applied",
-		plural(len(roles), "core", "cores"), owned, proto.Buckets, rate))
+	t.tell(fmt.Sprintf("%d of %d buckets owned by %s; %.1f commands/s\nWAITING: commands; DIRECTORY, HISTORY: entries that the store has not applied",
+		owned, proto.Buckets, plural(len(roles), "core", "cores"), rate))
 	return Cores{roles}, t, err
 }

@@ -25,6 +25,9 @@ var hubKind = kind[relay.HubInfo]{
 		if h.Ready != "" {
 			return "not ready", h.Ready
 		}
+		if h.Sees < h.Hubs {
+			return "serves", fmt.Sprintf("sees %d of %d hubs", h.Sees, h.Hubs)
+		}
 		return "serves", certificateWhy(h.Certificate)
 	},
 	cells: func(h *relay.HubInfo) []any {
@@ -46,13 +49,18 @@ func (d *Desk) hubs(ctx context.Context) (any, *table, error) {
 	}
 	streams := leaderStreams(roles)
 	t.more = &table{head: "STREAM\tLEADER\tMESSAGES\tBYTES\tLAST\tOLDEST\tREPLICAS"}
-	behind := uint64(0)
+	behind, missing := uint64(0), map[string]string{}
+	for _, r := range roles {
+		if r.Info == nil {
+			missing[r.Name] = r.State
+		}
+	}
 	for _, s := range streams {
 		oldest := "-"
 		if !s.Oldest.IsZero() {
 			oldest = ago(s.Oldest, time.Now())
 		}
-		t.more.add(s.Name, cmp.Or(s.Leader, "none"), s.Messages, size(int(s.Bytes)), s.Last, oldest, replicas(s.Replicas))
+		t.more.add(s.Name, cmp.Or(s.Leader, "none"), s.Messages, size(int(s.Bytes)), s.Last, oldest, replicas(s.Replicas, missing))
 		for _, r := range s.Replicas {
 			behind = max(behind, r.Lag)
 		}
@@ -85,10 +93,13 @@ func leaderStreams(roles []Role[relay.HubInfo]) []relay.StreamInfo {
 	return list
 }
 
-func replicas(list []relay.ReplicaInfo) string {
+// replicas says how the copies are; a hub that tells nothing itself is missing, whatever the leader still believes.
+func replicas(list []relay.ReplicaInfo, missing map[string]string) string {
 	var parts []string
 	for _, r := range list {
 		switch {
+		case missing[r.Hub] != "":
+			parts = append(parts, fmt.Sprintf("%s %s", r.Hub, missing[r.Hub]))
 		case r.Offline:
 			parts = append(parts, fmt.Sprintf("%s away, lacks %d", r.Hub, r.Lag))
 		case !r.Current || r.Lag > 0:
