@@ -48,6 +48,9 @@ func identify(cert *x509.Certificate) (identity, error) {
 	return identity{}, fmt.Errorf("certificate of %q is of no role: want a DNS name like %s", cert.Subject.CommonName, MeshName(roleEdge, "name"))
 }
 
+// CheckName reports a name that no role of the mesh may have: letters, digits, hyphens, at most 63.
+func CheckName(name string) error { return checkName(name) }
+
 // checkName reports a name that cannot be one token of a subject.
 func checkName(name string) error {
 	if name == "" || len(name) > 63 {

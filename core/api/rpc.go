@@ -51,8 +51,7 @@ func (s *Server) identify(ctx context.Context, body []byte) (*pb.IdentifyAnswer,
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.dispatch.Do(ctx, &pb.Command{Id: newCommandID(), Kind: core.KindSnapshotUser, Target: uint64(who.User),
-		Bucket: uint32(who.User.Bucket())})
+	res, err := s.snapshotUser(ctx, who.User)
 	if isNotFound(err) {
 		return &pb.IdentifyAnswer{}, nil
 	}
@@ -68,7 +67,17 @@ func (s *Server) identify(ctx context.Context, body []byte) (*pb.IdentifyAnswer,
 		wait, allowed := s.takeStart(ctx, who.User)
 		out.WaitMs, out.Limited = uint32(wait.Milliseconds()), !allowed
 	}
+	if in.Start && in.Origin != nil && !out.Limited {
+		if err := s.begin(in.Origin, who, out); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
+}
+
+// snapshotUser asks the owner of a user's home bucket.
+func (s *Server) snapshotUser(ctx context.Context, user proto.ID) (*pb.Result, error) {
+	return s.dispatch.Do(ctx, &pb.Command{Id: newCommandID(), Kind: core.KindSnapshotUser, Target: uint64(user), Bucket: uint32(user.Bucket())})
 }
 
 // answerGuild is the rpc "guild": a guild as of a sequence of its bucket.

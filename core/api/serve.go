@@ -46,16 +46,22 @@ func (s *Server) Run(ctx context.Context) error {
 			stop()
 		}
 	}()
-	for _, part := range []struct {
+	type part struct {
 		subject string
 		workers int
 		answer  func(ctx context.Context, body []byte) []byte
-	}{
+	}
+	parts := []part{
 		{relay.RESTSubject(region), restWorkers, s.answerREST},
 		{relay.RPCSubject(region, "identify"), rpcWorkers, s.answerIdentify},
 		{relay.RPCSubject(region, "guild"), rpcWorkers, s.answerGuild},
 		{relay.RPCSubject(region, "direct"), rpcWorkers, s.answerDirect},
-	} {
+	}
+	if s.resume != nil {
+		parts = append(parts, part{relay.RPCSubject(region, "resume"), resumeWorkers, s.answerResume},
+			part{relay.RPCSubject(region, "resumed"), moveWorkers, s.answerResumed}, part{relay.RPCSubject(region, "hold"), holdWorkers, s.answerHold})
+	}
+	for _, part := range parts {
 		stop, err := s.cfg.Bus.Serve(part.subject, queue, part.workers,
 			func(_ context.Context, body []byte) []byte { return part.answer(calls, body) })
 		if err != nil {

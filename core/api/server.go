@@ -12,6 +12,7 @@ import (
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/core/dispatch"
 	"github.com/starling-chat/starling/core/memory"
+	"github.com/starling-chat/starling/core/resume"
 )
 
 // refreshLife is how long a person stays logged in without using the login.
@@ -35,9 +36,12 @@ type Config struct {
 	AccessLife time.Duration // of a person's JWT; 0 = 15 min
 	Hasher     []string      // auth.HasherConfig's Command
 	Logger     *slog.Logger
-	Limiter    core.Limiter   // nil = in process
-	Presences  core.Presences // nil = in process
-	Seats      *Seats         // the directory of the owners has to be its Directory, of all cores; nil = the directory is asked each time
+	Limiter    core.Limiter    // nil = in process
+	Presences  core.Presences  // nil = in process
+	Seats      *Seats          // the directory of the owners has to be its Directory, of all cores; nil = the directory is asked each time
+	Journals   resume.Journals // of edges; nil = sessions are not resumed by this core
+	Tombs      resume.Tombs    // of sessions that moved
+	Registry   core.Registry   // of the same; nil = in process
 	Now        func() time.Time
 }
 
@@ -50,6 +54,8 @@ type Server struct {
 	who      *identities
 	limiter  core.Limiter
 	channels *channelGuilds
+	signer   *resume.Signer
+	resume   *resume.Service // nil: see Config.Journals
 	handler  http.Handler
 	ready    chan struct{}
 	warned   atomic.Int64 // Unix seconds: see warn
@@ -72,6 +78,9 @@ func New(cfg Config) *Server {
 	if cfg.Presences == nil {
 		cfg.Presences = memory.NewPresences()
 	}
+	if cfg.Registry == nil {
+		cfg.Registry = memory.NewRegistry(cfg.Now)
+	}
 	if !cfg.RateLimits {
 		cfg.Limiter = unlimited{}
 	}
@@ -81,6 +90,8 @@ func New(cfg Config) *Server {
 		limiter: cfg.Limiter, channels: newChannelGuilds(cfg.Directory), ready: make(chan struct{})}
 	s.dispatch.Now = cfg.Now
 	s.who = newIdentities(cfg.Directory, cfg.Keys, cfg.Now)
+	s.signer = resume.NewSigner(cfg.Keys.Derive("session_id", nil))
+	s.resume = s.newResume()
 	s.handler = s.routes()
 	return s
 }

@@ -139,12 +139,20 @@ func (s *Server) run(ctx context.Context) error {
 	if err := eventLog.Limit(ctx, s.cfg.LogBytes); err != nil {
 		return fmt.Errorf("core: %w", err)
 	}
+	journals, err := relay.OpenJournals(ctx, bus)
+	if err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	tombs, err := relay.OpenTombs(ctx, bus)
+	if err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
 	claims := ownership.New(ownership.Config{Name: s.cfg.Name, Region: s.cfg.Region, Bus: bus, Log: s.log})
 	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: stores.owned(),
 		History: stores.history, Logger: s.log})
 	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: stores.directory, History: stores.history, Keys: keys, Now: owner.Now,
 		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
-		Limiter: stores.limiter, Presences: stores.presences, Seats: stores.seats})
+		Limiter: stores.limiter, Presences: stores.presences, Seats: stores.seats, Journals: journals, Tombs: api.Tombs(tombs), Registry: stores.registry})
 	s.owner.Store(owner)
 	s.claims.Store(claims)
 	s.bus.Store(bus)
@@ -153,12 +161,12 @@ func (s *Server) run(ctx context.Context) error {
 	commands.Now = owner.Now
 	s.console.Store(console.New(console.Config{Directory: stores.directory, Owner: owner, Claims: claims, Hub: bus.Peer, Since: time.Now(), Commands: commands, Forget: front.Forget}))
 	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: stores.presences, Guilds: stores.directory, TTL: s.cfg.Presence, Now: owner.Now, Logger: s.log})
-	return s.serve(ctx, owner, claims, front, about)
+	return s.serve(ctx, owner, claims, front, about.Run, journals.Run, tombs.Run)
 }
 
 // serve runs the owner around the API: it is there before the first call and until after the last. When ctx ends the buckets are given to
-// other cores first, while everything here still works. Presence needs neither.
-func (s *Server) serve(ctx context.Context, owner *bucket.Owner, claims *ownership.Claims, front *api.Server, about *presence.Server) error {
+// other cores first, while everything here still works. The rest needs neither.
+func (s *Server) serve(ctx context.Context, owner *bucket.Owner, claims *ownership.Claims, front *api.Server, rest ...func(context.Context) error) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	owning, stopOwner := context.WithCancel(context.WithoutCancel(ctx))
@@ -179,7 +187,9 @@ func (s *Server) serve(ctx context.Context, owner *bucket.Owner, claims *ownersh
 		return nil
 	})
 	g.Go(func() error { return owner.Run(owning) })
-	g.Go(func() error { return about.Run(failed) })
+	for _, run := range rest {
+		g.Go(func() error { return run(failed) })
+	}
 	g.Go(func() error {
 		defer stopOwner()
 		select {

@@ -33,6 +33,7 @@ type Stores struct {
 	history   core.History
 	presences core.Presences
 	limiter   core.Limiter
+	registry  core.Registry
 	seats     *api.Seats // nil = rights are asked of the directory
 	closers   []func() error
 	log       *slog.Logger
@@ -73,7 +74,7 @@ func (s *Stores) open(ctx context.Context, cfg Config) error {
 	}
 	s.closers = append(s.closers, s.history.Close)
 	if cfg.Redis == "" {
-		s.presences, s.limiter = memory.NewPresences(), memory.NewLimiter(time.Now)
+		s.presences, s.limiter, s.registry = memory.NewPresences(), memory.NewLimiter(time.Now), memory.NewRegistry(time.Now)
 		if cfg.Postgres == "" { // SQLite: all cores are in this process, and no owner elsewhere would have to be heard
 			s.seats = api.NewSeats(memory.NewCache(time.Now), time.Now)
 		}
@@ -84,7 +85,7 @@ func (s *Stores) open(ctx context.Context, cfg Config) error {
 		return err
 	}
 	s.closers = append(s.closers, r.Close)
-	s.presences, s.limiter, s.seats = r.Presences(), r.Limiter(), api.NewSeats(r.Cache(), time.Now)
+	s.presences, s.limiter, s.registry, s.seats = r.Presences(), r.Limiter(), r.Registry(), api.NewSeats(r.Cache(), time.Now)
 	return nil
 }
 

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	gproto "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/auth"
+	"github.com/starling-chat/starling/core/resume"
+	"github.com/starling-chat/starling/proto/pb"
+	"github.com/starling-chat/starling/relay"
+)
+
+const (
+	resumeWorkers = 512 // a resume may wait 2 s for a journal
+	moveWorkers   = 128
+	holdWorkers   = 16
+)
+
+// begin makes the session_id of a session that starts, of what its edge says and the core knows.
+func (s *Server) begin(o *pb.SessionOrigin, who identity, out *pb.IdentifyAnswer) error {
+	if err := relay.CheckName(o.Edge); err != nil {
+		return fmt.Errorf("session: edge: %w", err)
+	}
+	o.Key, o.User, o.Login, o.TimeMs = randomKey(), uint64(who.User), uint64(who.Login), s.cfg.Now().UnixMilli()
+	id, err := s.signer.Sign(o)
+	out.Session, out.Key = id, o.Key
+	return err
+}
+
+// randomKey is never 0.
+func randomKey() uint64 {
+	var b [8]byte
+	for {
+		rand.Read(b[:]) // never fails
+		if k := binary.BigEndian.Uint64(b[:]); k != 0 {
+			return k
+		}
+	}
+}
+
+// newResume wires the resume service to what the server has; nil where there are no journals to read.
+func (s *Server) newResume() *resume.Service {
+	if s.cfg.Journals == nil {
+		return nil
+	}
+	return resume.New(resume.Config{Signer: s.signer, Journals: s.cfg.Journals, Tombs: s.cfg.Tombs, Registry: s.cfg.Registry,
+		Holders: holders{s.cfg.Bus}, Users: users{s}, Log: s.log})
+}
+
+// answerResume is the rpc "resume".
+func (s *Server) answerResume(ctx context.Context, body []byte) []byte {
+	var in pb.ResumeCall
+	if err := gproto.Unmarshal(body, &in); err != nil {
+		s.warn("call not understood", "resume", err)
+		return encode(&pb.ResumeAnswer{Why: "not understood"})
+	}
+	ctx, cancel := s.deadline(ctx, 0)
+	defer cancel()
+	out := s.resume.Resume(ctx, &in)
+	if out.Outcome == pb.ResumeAnswer_RETRY {
+		s.warn("call failed", "resume", errors.New(out.Why))
+	}
+	return encode(out)
+}
+
+// answerResumed is the rpc "resumed".
+func (s *Server) answerResumed(ctx context.Context, body []byte) []byte {
+	var in pb.ResumeCommit
+	if err := gproto.Unmarshal(body, &in); err != nil {
+		s.warn("call not understood", "resumed", err)
+		return encode(&pb.ResumeCommitAnswer{Error: "not understood"})
+	}
+	ctx, cancel := s.deadline(ctx, 0)
+	defer cancel()
+	out := s.resume.Commit(ctx, &in)
+	if out.Error != "" {
+		s.warn("call failed", "resumed", errors.New(out.Error))
+	}
+	return encode(out)
+}
+
+// answerHold is the rpc "hold".
+func (s *Server) answerHold(ctx context.Context, body []byte) []byte {
+	var in pb.HoldCall
+	if err := gproto.Unmarshal(body, &in); err != nil {
+		s.warn("call not understood", "hold", err)
+		return encode(&pb.HoldAnswer{Error: "not understood"})
+	}
+	ctx, cancel := s.deadline(ctx, 0)
+	defer cancel()
+	out := s.resume.Hold(ctx, &in)
+	if out.Error != "" {
+		s.warn("call failed", "hold", errors.New(out.Error))
+	}
+	return encode(out)
+}
+
+// users implements resume.Users.
+type users struct{ s *Server }
+
+func (u users) User(ctx context.Context, token string) (resume.User, error) {
+	who, err := u.s.who.check(ctx, token)
+	if errors.Is(err, auth.ErrBadToken) {
+		return resume.User{}, fmt.Errorf("%w: %w", resume.ErrBadToken, err)
+	}
+	if err != nil {
+		return resume.User{}, err
+	}
+	res, err := u.s.snapshotUser(ctx, who.User)
+	if isNotFound(err) {
+		return resume.User{}, fmt.Errorf("%w: %w", resume.ErrBadToken, err)
+	}
+	if err != nil {
+		return resume.User{}, err
+	}
+	return resume.User{ID: who.User, Login: who.Login, Snapshot: res.Body}, nil
+}
+
+// holders implements resume.Holders.
+type holders struct{ bus Bus }
+
+func (h holders) Release(ctx context.Context, edge string, call *pb.ReleaseCall) (*pb.ReleaseAnswer, error) {
+	if err := relay.CheckName(edge); err != nil {
+		return nil, err
+	}
+	b, err := h.bus.Request(ctx, relay.EdgeSubject(edge), encode(call))
+	if errors.Is(err, relay.ErrNobody) {
+		return nil, fmt.Errorf("%w: %s", resume.ErrNobody, edge)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := new(pb.ReleaseAnswer)
+	if err := gproto.Unmarshal(b, out); err != nil {
+		return nil, fmt.Errorf("answer of %s: %w", edge, err)
+	}
+	return out, nil
+}
+
+// Tombs are the relay's, as the resume service wants them.
+func Tombs(t *relay.Tombs) resume.Tombs { return tombs{t} }
+
+type tombs struct{ relay *relay.Tombs }
+
+func (t tombs) Tomb(ctx context.Context, key string) ([]byte, error) {
+	b, err := t.relay.Tomb(ctx, key)
+	if errors.Is(err, relay.ErrNoTomb) {
+		return nil, core.ErrNotFound
+	}
+	return b, err
+}
+
+func (t tombs) Bury(ctx context.Context, key string, body []byte) error {
+	err := t.relay.Bury(ctx, key, body)
+	if errors.Is(err, relay.ErrConflict) {
+		return core.ErrStale
+	}
+	return err
+}
