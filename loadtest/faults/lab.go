@@ -89,11 +89,16 @@ type Figures struct {
 	*check.Figures
 	Caught time.Duration // from the server's return until history held all that was acknowledged by then
 	Built  int           // channels made meanwhile
+	Acts   int           // of editors, which have one order
 }
 
 // String is a table.
 func (f *Figures) String() string {
-	return fmt.Sprintf("%shistory whole %.1f s after the server was back\n", f.Figures, f.Caught.Seconds())
+	more := ""
+	if f.Acts > 0 {
+		more = fmt.Sprintf("%d channels made, %d acts of editors\n", f.Built, f.Acts)
+	}
+	return fmt.Sprintf("%shistory whole %.1f s after the server was back\n%s", f.Figures, f.Caught.Seconds(), more)
 }
 
 // plan of the load that every story has.

@@ -82,6 +82,17 @@ func (l *Lab) Day(ctx context.Context, rate float64, faults ...Fault) (*Figures,
 	if err := run.Settled(ctx); err != nil {
 		return nil, err
 	}
+	_, buckets, err := l.busiest(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	seed := uint64(time.Now().UnixNano())
+	l.Log("seed of the editors %d, buckets %v", seed, buckets)
+	e, err := startEditors(ctx, run, plan.Edges, seed, buckets)
+	if err != nil {
+		return nil, err
+	}
+	defer e.stop()
 	b := startBuilder(run)
 	defer b.stop()
 	run.Phase("calm")
@@ -105,8 +116,9 @@ func (l *Lab) Day(ctx context.Context, rate float64, faults ...Fault) (*Figures,
 		errs = append(errs, err)
 	}
 	b.stop()
-	errs = append(errs, b.check(ctx))
-	f.Built = len(b.built)
+	e.stop()
+	errs = append(errs, b.check(ctx), e.check(ctx))
+	f.Built, f.Acts = len(b.built), len(e.acts)
 	f.Figures, err = run.Finish(ctx)
 	if f.Figures == nil {
 		return nil, errors.Join(append(errs, err)...)

@@ -41,6 +41,7 @@ var chapters = []chapter{
 	{"send", "acknowledged messages/s, spread and hot, embedded and on real servers", proveSend},
 	{"cores", "acknowledged messages/s of one core process and of three, on real servers", proveCores},
 	{"presence", "presences refreshed in Redis", provePresence},
+	{"faults", "owners and hubs killed, frozen, leaving, doubted: three cores, three hubs, real servers", proveFaults},
 }
 
 // proveCore measures what one core does.
