@@ -25,6 +25,7 @@ func TestClusterAway(t *testing.T) {
 	server := servers.Start(t, "cassandra")
 	s := newSender(t, server.Address)
 	s.pagesOverGraves()
+	s.pagesOverScatteredGraves()
 	channel := 3000 * day
 	send := func(day proto.ID) core.Applied {
 		return s.next(proto.EventMessageCreate, message(channel, channel+day))
@@ -112,6 +113,31 @@ func (s *sender) pagesOverGraves() {
 	s.apply(s.next(proto.EventMessageDeleteBulk, map[string]any{"channel_id": channel, "ids": all}))
 	if got, _ := s.before(channel, 50); !slices.Equal(got, []proto.ID{last}) {
 		s.t.Errorf("with a whole window deleted: got %v, want the one of a later window", got)
+	}
+}
+
+// pagesOverScatteredGraves has a message left in each of many windows, beside more deleted ones than a read passes over.
+func (s *sender) pagesOverScatteredGraves() {
+	s.t.Helper()
+	const windows, many = 12, 400
+	channel := 1000 * day
+	var kept []proto.ID
+	for w := range proto.ID(windows) {
+		var bodies []any
+		var gone []proto.ID
+		for n := range proto.ID(many) {
+			id := channel + 10*day*w + n<<22
+			bodies, gone = append(bodies, message(channel, id)), append(gone, id)
+		}
+		s.apply(s.next(proto.EventMessageCreate, bodies...))
+		kept, gone = append(kept, gone[w]), slices.Delete(gone, int(w), int(w)+1)
+		s.apply(s.next(proto.EventMessageDeleteBulk, map[string]any{"channel_id": channel, "ids": gone}))
+	}
+	slices.Reverse(kept)
+	for _, n := range []int{5, 50} {
+		if got, _ := s.before(channel, n); !slices.Equal(got, kept) {
+			s.t.Errorf("pages of %d over graves in many windows: got %v, want %v", n, got, kept)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 const (
 	notesPage    = 128 // windows that one read of the notes lists: 3 years and a half
 	windowsAhead = 64  // most windows that are read side by side
-	queriesAhead = 4   // about as many queries are those, where one may read several windows
+	queriesAhead = 2   // about as many queries are those, where one may read several windows
 )
 
 // Before implements core.History.

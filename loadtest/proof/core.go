@@ -25,6 +25,7 @@ type sizes struct {
 	messages int // in the fullest channel
 	members  int // of the largest guild
 	users    int // who are online
+	jit      int // pid of a server with a just-in-time compiler, 0 = none: it is warm when that rests
 	reads    int // of each kind
 }
 

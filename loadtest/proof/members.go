@@ -52,14 +52,15 @@ func membersOn(ctx context.Context, r *report, s sizes, store, place string) err
 		name string
 		do   func(ctx context.Context, reads, n int) ([]time.Duration, error)
 	}{{"a page of 100", d.Page}, {"the first 100 by the beginning of the name", d.Search}, {"100 of a role", d.Filter}} {
-		if _, err := read.do(ctx, s.reads/4+1, 100); err != nil { // warm
+		warm := s.reads/4 + 1
+		if _, err := read.do(ctx, warm, 100); err != nil {
 			return err
 		}
 		took, err := read.do(ctx, s.reads, 100)
 		if err != nil {
 			return err
 		}
-		r.p99(fmt.Sprintf("%s, guild of %d members: %s", store, s.members, read.name), membersBound, took)
+		r.p99(fmt.Sprintf("%s, guild of %d members: %s", store, s.members, read.name), membersBound, took, warm)
 	}
 	return nil
 }
