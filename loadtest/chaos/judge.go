@@ -35,11 +35,26 @@ type Tally struct {
 	Resumed    int
 	Identified int // anew
 
-	Problems []string // all else that is wrong, and the first of what is counted above
-	more     int
+	Examples []string // the first of each kind that is counted above and wrong
+	Problems []string // all else that is wrong
+	more     int      // of it
+	examples map[string]int
 }
 
-const maxProblems = 40
+const (
+	maxProblems = 40
+	maxExamples = 8 // of each kind
+)
+
+// example tells of something wrong that is counted, the first times.
+func (t *Tally) example(kind, format string, args ...any) {
+	if t.examples == nil {
+		t.examples = map[string]int{}
+	}
+	if t.examples[kind]++; t.examples[kind] <= maxExamples {
+		t.Examples = append(t.Examples, kind+": "+fmt.Sprintf(format, args...))
+	}
+}
 
 func (t *Tally) tell(format string, args ...any) {
 	if len(t.Problems) == maxProblems {
@@ -51,7 +66,7 @@ func (t *Tally) tell(format string, args ...any) {
 
 // Good tells whether the promise was kept; resumed asks for it without any new IDENTIFY.
 func (t *Tally) Good(resumed bool) bool {
-	wrong := t.HistoryLost + t.HistoryDoubled + t.HistoryStrange + t.Lost + t.Doubled + t.Disordered + t.Leaked + len(t.Problems)
+	wrong := t.HistoryLost + t.HistoryDoubled + t.HistoryStrange + t.Lost + t.Adrift + t.Doubled + t.Disordered + t.Leaked + len(t.Problems)
 	return wrong == 0 && (!resumed || t.MissedAnew+t.Identified == 0)
 }
 
@@ -85,7 +100,7 @@ func (c *court) history(past map[proto.ID][]proto.Message) {
 				n := noteIndex(m.Content)
 				if n < 0 || n >= len(c.notes) || c.notes[n].place != (place{i, room}) {
 					c.HistoryStrange++
-					c.tell("history of %s: %s, %.40q, nobody wrote there", channel, m.ID, m.Content)
+					c.example("strange", "%s, %.40q, in the history of %s, where nobody wrote it", m.ID, m.Content, channel)
 					continue
 				}
 				c.past[i] = append(c.past[i], said{m.ID, room, c.notes[n]})
@@ -106,14 +121,14 @@ func (c *court) history(past map[proto.ID][]proto.Message) {
 			c.Unanswered++
 		case !slices.Contains(ids, n.id):
 			c.HistoryLost++
-			c.tell("history: message %s, acknowledged as %s, is not there", n.key, n.id)
+			c.example("lost", "message %s, acknowledged as %s at %s, is not in history", n.key, n.id, stamp(n.acked))
 		}
 		if n.id != 0 {
 			c.Acknowledged++
 		}
 		if len(ids) > 1 && n.nonce {
 			c.HistoryDoubled++
-			c.tell("history: message %s is there as %s and %s", n.key, ids[0], ids[1])
+			c.example("doubled", "message %s is in history as %s and %s", n.key, ids[0], ids[1])
 		} else if len(ids) > 1 {
 			c.Repeated++
 		}
@@ -145,7 +160,7 @@ func (c *court) client(name string, guilds []int, v func(guild int) *view, r *re
 	}
 	for g, list := range heard {
 		c.Leaked += len(list)
-		c.tell("%s: got %d messages of guild %d, which it never was in", name, len(list), g)
+		c.example("leaked", "to %s: %d messages of guild %d, which it never was in", name, len(list), g)
 	}
 }
 
@@ -163,10 +178,10 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 			c.tell("%s: got %s in the wrong channel", name, d.id)
 		case got[d.id]:
 			c.Doubled++
-			c.tell("%s: doubled: %s of guild %d", name, d.id, g)
+			c.example("doubled", "at %s: %s of guild %d, again at %s", name, d.id, g, stamp(d.at))
 		case d.id < last:
 			c.Disordered++
-			c.tell("%s: disordered: %s of guild %d came after %s", name, d.id, g, last)
+			c.example("disordered", "at %s: %s of guild %d came after %s, at %s", name, d.id, g, last, stamp(d.at))
 		}
 		if !known || got[d.id] {
 			continue
@@ -175,9 +190,10 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 		last = max(last, d.id)
 		if v.judge(channels[d.room], d.id) == mustNot {
 			c.Leaked++
-			c.tell("%s: leaked: %s of guild %d", name, d.id, g)
+			c.example("leaked", "to %s: %s of guild %d, room %d, at %s", name, d.id, g, d.room, stamp(d.at))
 		}
 	}
+	var run []said // lost one after the other
 	for _, m := range c.past[g] {
 		verdict := v.judge(channels[m.room], m.id)
 		switch verdict {
@@ -193,6 +209,8 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 		c.Due++
 		if got[m.id] {
 			c.Delivered++
+			c.lost(name, g, run)
+			run = nil
 			continue
 		}
 		switch excuse(open, m) {
@@ -203,10 +221,21 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 		case adrift:
 			c.Adrift++
 		default:
-			c.Lost++
-			c.tell("%s: lost: %s of guild %d, written %s, acknowledged %s", name, m.id, g, stamp(m.note.sent), stamp(m.note.acked))
+			run = append(run, m)
 		}
 	}
+	c.lost(name, g, run)
+}
+
+// lost counts what one client lost at one place.
+func (c *court) lost(name string, g int, run []said) {
+	if len(run) == 0 {
+		return
+	}
+	c.Lost += len(run)
+	first, last := run[0], run[len(run)-1]
+	c.example("lost", "%s: %d messages of guild %d, from %s, written %s, acknowledged %s, to %s, written %s", name, len(run), g, first.id,
+		stamp(first.note.sent), stamp(first.note.acked), last.id, stamp(last.note.sent))
 }
 
 func stamp(t time.Time) string {

@@ -3,6 +3,7 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -284,11 +285,11 @@ func TestJudge(t *testing.T) {
 			s.eyes = both
 			s.roles()
 		}, Tally{Undecided: 1}, "witnesses differ"},
-		{"lost in history", func(s *scene) { s.past[squareID] = s.past[squareID][1:] }, Tally{HistoryLost: 1}, "is not there"},
+		{"lost in history", func(s *scene) { s.past[squareID] = s.past[squareID][1:] }, Tally{HistoryLost: 1}, "is not in history"},
 		{"doubled in history", func(s *scene) {
 			s.past[squareID] = append(s.past[squareID], proto.Message{ID: s.fresh(), ChannelID: squareID, Content: "m0"})
 			s.hear(s.past[squareID][len(s.past[squareID])-1])
-		}, Tally{HistoryDoubled: 1}, "is there as"},
+		}, Tally{HistoryDoubled: 1}, "is in history as"},
 		{"repeated without a nonce", func(s *scene) {
 			s.notes[0].nonce = false
 			s.past[squareID] = append(s.past[squareID], proto.Message{ID: s.fresh(), ChannelID: squareID, Content: "m0"})
@@ -296,7 +297,7 @@ func TestJudge(t *testing.T) {
 		}, Tally{Repeated: 1}, ""},
 		{"strange in history", func(s *scene) {
 			s.past[denID] = append(s.past[denID], proto.Message{ID: 6000, ChannelID: denID, Content: "m0"})
-		}, Tally{HistoryStrange: 1}, "nobody wrote"},
+		}, Tally{HistoryStrange: 1}, "nobody wrote it"},
 		{"history out of order", func(s *scene) {
 			p := s.past[squareID]
 			p[0], p[1] = p[1], p[0]
@@ -315,7 +316,7 @@ func TestJudge(t *testing.T) {
 			s.say(den)
 		}
 		got := s.judge()
-		if told := strings.Join(got.Problems, "\n"); (told == "") != (c.told == "") || !strings.Contains(told, c.told) {
+		if told := strings.Join(slices.Concat(got.Examples, got.Problems), "\n"); (told == "") != (c.told == "") || !strings.Contains(told, c.told) {
 			t.Errorf("%s: told %q, want %q", c.name, told, c.told)
 		}
 		if good := got.Good(false); good != (c.told == "") {
@@ -326,6 +327,7 @@ func TestJudge(t *testing.T) {
 		}
 		counted := *got
 		counted.Written, counted.Acknowledged, counted.Due, counted.Delivered, counted.Problems = 0, 0, 0, 0, nil
+		counted.Examples, counted.examples = nil, nil
 		if fmt.Sprint(counted) != fmt.Sprint(c.want) {
 			t.Errorf("%s: got %+v, want %+v", c.name, counted, c.want)
 		}
@@ -334,6 +336,13 @@ func TestJudge(t *testing.T) {
 
 func TestProblemsAreBounded(t *testing.T) {
 	var tally Tally
+	for i := range 2 * maxExamples {
+		tally.example("lost", "%d", i)
+		tally.example("leaked", "%d", i)
+	}
+	if len(tally.Examples) != 2*maxExamples {
+		t.Errorf("got %d examples of two kinds, want %d", len(tally.Examples), 2*maxExamples)
+	}
 	for i := range 2 * maxProblems {
 		tally.tell("problem %d", i)
 	}

@@ -42,9 +42,9 @@ func (r *Result) Print(out io.Writer) {
 		if row.Bad {
 			mark = "  <--"
 		}
-		fmt.Fprintf(out, "%28s  %s%s\n", row.Name, row.Value, mark)
+		fmt.Fprintf(out, "%30s  %s%s\n", row.Name, row.Value, mark)
 	}
-	for _, p := range r.Problems {
+	for _, p := range slices.Concat(r.Examples, r.Problems) {
 		fmt.Fprintln(out, "  ", p)
 	}
 	if r.more > 0 {
@@ -91,7 +91,7 @@ func (r *Result) Rows() []Row {
 		{Name: "edge killed, live again", Value: fmt.Sprintf("p50 %s, p95 %s, max %s (%d clients)", ms(r.Killed.At(.5)), ms(r.Killed.At(.95)), ms(r.Killed.Max()), len(r.Killed)),
 			Why: "from kill -9 until RESUMED, or until READY and all guilds"},
 		{Name: "refused", Value: refusals(r.Refused), Why: "answers to writers, who tried again"},
-		n("other problems", len(r.Problems)+r.more, true, "listed below, the first of each kind above included"),
+		n("other problems", len(r.Problems)+r.more, true, "listed below, with examples of each kind above"),
 	}
 }
 
