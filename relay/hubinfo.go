@@ -22,7 +22,7 @@ type HubInfo struct {
 	Server
 }
 
-// A StreamInfo is a hub's part in a stream: of the log, or of the records of ownership.
+// A StreamInfo is a hub's part in a stream: of the log, of the records of ownership, or whatever else hubs keep.
 type StreamInfo struct {
 	Name     string        `json:"name"`
 	Leader   string        `json:"leader"` // "" while there is none

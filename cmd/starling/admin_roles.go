@@ -28,7 +28,7 @@ as ended, and the exit code is 1.`,
 			Short: "Tell how the hubs are, who leads which stream, how far replicas lag, live if wanted",
 			Long: `hubs lists the hubs: how many of each other they see, how many streams each leads of those it keeps, bytes of the log and what it may keep,
 cores connected, the leaves linked, bytes that wait for them, connections cut off since they took nothing, the end of its certificate. Below
-are the streams, of the log and of the records of ownership, with their leader and the hubs that keep copies. Before one hub is stopped,
+are the streams, of the log (EV), of the records of ownership and so on, with their leader and the hubs that keep copies. Before one hub is stopped,
 all others should serve, and no replica lack anything.`,
 			Example: `  starling admin hubs
   starling admin hubs --watch
