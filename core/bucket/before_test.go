@@ -312,3 +312,60 @@ func TestBeforeHasRoom(t *testing.T) {
 		})
 	}
 }
+
+// heldRole is a directory that knows who holds a role, or does not answer.
+type heldRole struct {
+	core.Directory
+	users []proto.ID
+	err   error
+}
+
+func (d *heldRole) MembersByRole(_ context.Context, _, _, _ proto.ID, limit int) ([]proto.Member, error) {
+	var all []proto.Member
+	for _, id := range d.users[:min(len(d.users), limit)] {
+		all = append(all, proto.Member{User: &proto.User{ID: id}, Roles: []proto.ID{77}})
+	}
+	return all, d.err
+}
+
+// Who holds a role is what the directory says and what it does not hold yet, as far as there is room.
+func TestHoldersOfADeletedRole(t *testing.T) {
+	var even []proto.ID
+	for id := proto.ID(2); len(even) < core.MaxHolders+5; id += 2 {
+		even = append(even, id)
+	}
+	last := even[core.MaxHolders-1]
+	for _, c := range []struct {
+		name  string
+		of    heldRole
+		gains []proto.ID
+		loses proto.ID
+		gone  proto.ID
+		want  []proto.ID
+		many  bool
+	}{
+		{name: "few", of: heldRole{users: even[:4]}, gains: []proto.ID{3, 99}, loses: 4, gone: 6, want: []proto.ID{2, 3, 8, 99}},
+		{name: "at the limit", of: heldRole{users: even[:core.MaxHolders]}, want: even[:core.MaxHolders]},
+		{name: "one more by what is pending", of: heldRole{users: even[:core.MaxHolders]}, gains: []proto.ID{last + 1}, want: even[:core.MaxHolders], many: true},
+		{name: "many", of: heldRole{users: even}, gains: []proto.ID{last + 1}, loses: 2, want: even[1:core.MaxHolders], many: true},
+		{name: "nobody says", of: heldRole{err: context.DeadlineExceeded}, gains: []proto.ID{3}, many: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			turn := &turn{b: &bucket{state: newState(&c.of, nil)}, ctx: context.Background()}
+			g := newGuild(proto.NewGuild(1, "g", 2))
+			for _, id := range c.gains {
+				g.members.put(id, &proto.Member{User: &proto.User{ID: id}, Roles: []proto.ID{77}})
+			}
+			if c.loses != 0 {
+				g.members.put(c.loses, &proto.Member{User: &proto.User{ID: c.loses}})
+			}
+			if c.gone != 0 {
+				g.members.put(c.gone, nil)
+			}
+			ids, many := turn.holders(g, 77)
+			if !slices.Equal(ids, c.want) || many != c.many {
+				t.Errorf("got %d %v, many %v; want %d %v, %v", len(ids), ids, many, len(c.want), c.want, c.many)
+			}
+		})
+	}
+}
