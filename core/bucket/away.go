@@ -90,12 +90,16 @@ func (o *Owner) directoryCheckpoints(ctx context.Context) ([]core.Checkpoint, er
 
 // historyCheckpoints are none where the history is away: no bucket is in it that is neither in the log nor in the directory.
 func (o *Owner) historyCheckpoints(ctx context.Context) ([]core.Checkpoint, error) {
+	if o.away.lately() { // who claims what a dead core owned must not wait for it again and again
+		return nil, nil
+	}
 	asking, cancel := context.WithTimeout(ctx, awayPatience)
 	defer cancel()
 	all, err := o.cfg.History.Checkpoints(asking)
 	if err != nil && ctx.Err() == nil {
-		o.away.note()
-		o.log.Warn("history does not tell its checkpoints, starting without", "err", err)
+		if o.away.note() {
+			o.log.Warn("history does not tell its checkpoints, going on without", "err", err)
+		}
 		return nil, nil
 	}
 	return all, err

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,29 +133,35 @@ func (o *Owner) Run(ctx context.Context) error {
 	return nil
 }
 
-// past lists the buckets that have entries in the log or a checkpoint in a store.
+// past lists the buckets that have entries in the log or a checkpoint in a store. Who asks may have to wait for the slowest, not for all.
 func (o *Owner) past(ctx context.Context) (map[int]bool, error) {
-	tails, err := o.tails.read(ctx, o.cfg.Log)
-	if err != nil {
+	var tails map[int]uint64
+	var known [2][]core.Checkpoint
+	g, asking := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		tails, err = o.tails.read(asking, o.cfg.Log)
+		return err
+	})
+	for i, list := range []func(context.Context) ([]core.Checkpoint, error){o.directoryCheckpoints, o.historyCheckpoints} {
+		g.Go(func() (err error) {
+			known[i], err = list(asking)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	known := map[int]bool{}
+	past := map[int]bool{}
 	for n := range tails {
-		known[n] = true
+		past[n] = true
 	}
-	for _, list := range []func(context.Context) ([]core.Checkpoint, error){o.directoryCheckpoints, o.historyCheckpoints} {
-		cps, err := list(ctx)
-		if err != nil {
-			return nil, err
+	for _, cp := range slices.Concat(known[0], known[1]) {
+		if cp.Bucket < 0 || cp.Bucket >= proto.Buckets {
+			return nil, fmt.Errorf("no bucket %d", cp.Bucket)
 		}
-		for _, cp := range cps {
-			if cp.Bucket < 0 || cp.Bucket >= proto.Buckets {
-				return nil, fmt.Errorf("no bucket %d", cp.Bucket)
-			}
-			known[cp.Bucket] = true
-		}
+		past[cp.Bucket] = true
 	}
-	return known, nil
+	return past, nil
 }
 
 // claimAll is for an owner without Claims: every bucket is its own.

@@ -59,7 +59,11 @@ func OwnerStopped(d time.Duration) Fault {
 		if err != nil {
 			return err
 		}
-		l.Log("%s was asked late: %v", core, after.less(before))
+		n := after.less(before)
+		l.Log("%s was asked late: %v", core, n)
+		if n.superseded+n.expired+n.lost+n.moved == 0 {
+			return fmt.Errorf("nothing came late to %s: it had nothing to refuse", core)
+		}
 		return nil
 	}}
 }
@@ -87,6 +91,9 @@ func CoreLeaves() Fault {
 		return l.whole(ctx)
 	}}
 }
+
+// kill kills -9 a role.
+func (l *Lab) kill(name string) error { return l.Mesh.Signal(name, syscall.SIGKILL) }
 
 // Late is what a core counts that came too late for it.
 type late struct{ superseded, expired, lost, moved float64 }

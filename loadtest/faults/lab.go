@@ -21,6 +21,7 @@ type Lab struct {
 	Log       func(format string, args ...any)
 
 	bin     string // of the mesh
+	clocks  string // folder of the clocks of its processes
 	closers []func() error
 }
 

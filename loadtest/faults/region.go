@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/starling-chat/starling/loadtest/check"
@@ -50,7 +51,11 @@ func (l *Lab) startRegion(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.Mesh, err = mesh.New(mesh.Options{Bin: l.bin, Processes: true, Env: []string{"STARLING_TEST_SWITCHES=on"},
+	if l.clocks, err = os.MkdirTemp("", "starling-clocks-"); err != nil {
+		return err
+	}
+	l.closers = append(l.closers, func() error { return os.RemoveAll(l.clocks) })
+	l.Mesh, err = mesh.New(mesh.Options{Bin: l.bin, Processes: true, Env: []string{"STARLING_TEST_SWITCHES=on", clockVariable + "=" + l.clocks},
 		Args: []string{"--restart", "--restart-pause", awayFor.String(), "--log", "info", "--cores", "3", "--hubs", "3",
 			"--postgres", l.Postgres.Address, "--cql", l.Cassandra.Address + "/region", "--redis", l.Redis.Address}})
 	if err != nil {
@@ -96,7 +101,7 @@ func (l *Lab) Day(ctx context.Context, rate float64, faults ...Fault) (*Figures,
 	b := startBuilder(run)
 	defer b.stop()
 	run.Phase("calm")
-	if err := wait(ctx, 2*calm); err != nil {
+	if err := wait(ctx, calm); err != nil {
 		return nil, err
 	}
 	var errs []error

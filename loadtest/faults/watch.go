@@ -42,6 +42,21 @@ func page(ctx context.Context, r mesh.Role, method, path string, in ...string) (
 	return body, err
 }
 
+// date is what a role takes for the time.
+func date(ctx context.Context, r mesh.Role) (time.Time, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Admin+"/readyz", nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return time.Time{}, err
+	}
+	resp.Body.Close()
+	return http.ParseTime(resp.Header.Get("Date"))
+}
+
 // metric is the sum of a metric of a role over all its labels that hold some text.
 func (l *Lab) metric(ctx context.Context, name, metric, label string) (sum float64, err error) {
 	r, err := l.Mesh.Role(name)
