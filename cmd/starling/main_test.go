@@ -81,7 +81,7 @@ func TestEveryCommandTeachesByExample(t *testing.T) {
 }
 
 func TestMistakesOfARoleAreToldAtOnce(t *testing.T) {
-	env := map[string]string{"STARLING_EDGE_DRAIN_WINDOW": "soon", "STARLING_DEV_EDGES": "0"}
+	env := map[string]string{"STARLING_EDGE_DRAIN_WINDOW": "soon", "STARLING_DEV_EDGES": "0", testSwitches: "on"}
 	for _, c := range []struct {
 		args string
 		want []string
@@ -92,6 +92,7 @@ func TestMistakesOfARoleAreToldAtOnce(t *testing.T) {
 			"restart (from --restart): goes with --processes", "log (from --log)"}},
 		{"hub --nats nowhere --sync-always=perhaps", []string{"nats (from --nats)", "sync-always (from --sync-always)", "secret-file"}},
 		{"leaf --hub=x --secret-file /nonexistent", []string{"hub (from --hub)", "secret-file (from --secret-file)"}},
+		{"core --hub nats://10.0.0.1:4222", []string{"hub (from --hub): \"10.0.0.1:4222\": want a loopback address such as 127.0.0.1: STARLING_TEST_SWITCHES"}},
 		{"core --redis http://x/0", []string{"redis (from --redis): want redis://"}},
 		{"dev --redis redis://alice:secret@127.0.0.1:6379/0", []string{"redis (from --redis): other processes"}},
 		{"dev --redis redis://127.0.0.1:6379/0?passfile=/nonexistent", []string{"redis (from --redis): redis: passfile"}},
