@@ -20,7 +20,6 @@ const (
 	journalPatience = 5 * time.Second // for all of a journal
 	journalBoots    = 32              // of one edge that are remembered
 	journalWeight   = 512 << 20       // bytes of memory, about, of all that is remembered
-	journalSlack    = time.Minute     // clocks being what they are, hubs forget, and this only follows
 )
 
 // A JournalIndex is what one boot of an edge wrote.
@@ -34,6 +33,8 @@ type JournalReader struct {
 
 	mu    sync.Mutex
 	edges map[string]*edgeJournal
+	hub   time.Time // the hubs' time when heard was here: what this machine's clock says counts for nothing
+	heard time.Time
 }
 
 // An edgeJournal is what was read of one edge.
@@ -109,7 +110,7 @@ func (r *JournalReader) weighLocked(now time.Time, e *edgeJournal) (total int, o
 		if total += weight; other == e {
 			continue
 		}
-		if now.Sub(used) > Retention+journalSlack {
+		if now.Sub(used) > Retention {
 			delete(r.edges, name)
 			total -= weight
 		} else if oldest == "" || used.Before(first) {
@@ -146,8 +147,19 @@ func (r *JournalReader) refresh(ctx context.Context, name string, e *edgeJournal
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.done = e.begun
-	e.forgetLocked(time.Now().Add(-Retention - journalSlack))
+	e.forgetLocked(r.hubTime(time.Time{}).Add(-Retention))
 	return nil
+}
+
+// hubTime is the hubs' time, carried on from what they stamped last: late perhaps, never early. It takes a stamp into account.
+func (r *JournalReader) hubTime(stamp time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.hub.Add(time.Since(r.heard))
+	if stamp.After(now) || r.heard.IsZero() {
+		r.hub, r.heard, now = stamp, time.Now(), stamp
+	}
+	return now
 }
 
 // read goes on to the last record that the stream's leader knows of. Direct gets are answered by any replica, also by one that is behind: it asks
@@ -162,6 +174,7 @@ func (r *JournalReader) read(ctx context.Context, name string, e *edgeJournal) e
 		if err != nil {
 			return err
 		}
+		r.hubTime(last.at)
 		if e.next > last.sequence {
 			return nil
 		}

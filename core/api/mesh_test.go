@@ -65,9 +65,13 @@ func newNode(t *testing.T, limits bool) *node {
 	bus := m.CoreBus(t)
 	log, err := relay.OpenLog(t.Context(), bus, 1)
 	must(t, err)
+	journals, err := relay.OpenJournals(t.Context(), bus)
+	must(t, err)
+	tombs, err := relay.OpenTombs(t.Context(), bus)
+	must(t, err)
 	seats := api.NewSeats(memory.NewCache(time.Now), time.Now)
 	return &node{mesh: &mesh{t: t, edge: m.EdgeBus(t, 0), api: api.New(api.Config{Region: relaytest.Region, Name: "core", Bus: bus,
-		Directory: directory, History: history, Keys: keys, Seats: seats, RateLimits: limits})},
+		Directory: directory, History: history, Keys: keys, Seats: seats, RateLimits: limits, Journals: journals, Tombs: api.Tombs(tombs)})},
 		owner: bucket.New(bucket.Config{Name: "core", Region: relaytest.Region, Log: log, Bus: bus, Directory: seats.Directory(directory), History: history})}
 }
 

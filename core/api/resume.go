@@ -50,7 +50,7 @@ func (s *Server) newResume() *resume.Service {
 		return nil
 	}
 	return resume.New(resume.Config{Signer: s.signer, Journals: s.cfg.Journals, Tombs: s.cfg.Tombs, Registry: s.cfg.Registry,
-		Holders: holders{s.cfg.Bus}, Users: users{s}, Log: s.log})
+		Holders: holders{s.cfg.Bus}, Users: users{s}, Clock: resume.NewClock(s.cfg.Now), Log: s.log})
 }
 
 // answerResume is the rpc "resume".

@@ -94,7 +94,7 @@ type Service struct {
 // New makes a Service.
 func New(cfg Config) *Service {
 	if cfg.Clock == nil {
-		cfg.Clock = realClock{}
+		cfg.Clock = NewClock(time.Now)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -102,9 +102,12 @@ func New(cfg Config) *Service {
 	return &Service{cfg}
 }
 
-type realClock struct{}
+// NewClock is one that says what now does, and sleeps as the world does.
+func NewClock(now func() time.Time) Clock { return realClock{now} }
 
-func (realClock) Now() time.Time { return time.Now() }
+type realClock struct{ now func() time.Time }
+
+func (c realClock) Now() time.Time { return c.now() }
 
 func (realClock) Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
