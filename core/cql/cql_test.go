@@ -61,7 +61,9 @@ var keyspaces = map[string]bool{} // for which a drop is due; tests of this pack
 
 func drop(t testing.TB, address, keyspace string) {
 	delete(keyspaces, keyspace)
-	s, err := gocql.NewCluster(address).CreateSession()
+	cluster := gocql.NewCluster(address)
+	cluster.Timeout = time.Minute // of a machine that does much else
+	s, err := cluster.CreateSession()
 	if err != nil {
 		t.Errorf("drop %s: %v", keyspace, err)
 		return

@@ -126,7 +126,7 @@ func (s *sender) pagesOverScatteredGraves() {
 		var bodies []any
 		var gone []proto.ID
 		for n := range proto.ID(many) {
-			id := channel + 10*day*w + n<<22
+			id := channel + 10*day*w + n*day/many // a day, within one window
 			bodies, gone = append(bodies, message(channel, id)), append(gone, id)
 		}
 		s.apply(s.next(proto.EventMessageCreate, bodies...))

@@ -22,11 +22,12 @@ type sizes struct {
 	guilds  int // of the spread load, with ten channels each
 	flight  int // messages under way when the core is to show what it can
 
-	messages int // in the fullest channel
-	members  int // of the largest guild
-	users    int // who are online
-	jit      int // pid of a server with a just-in-time compiler, 0 = none: it is warm when that rests
-	reads    int // of each kind
+	messages int    // in the fullest channel
+	members  int    // of the largest guild
+	users    int    // who are online
+	jit      int    // pid of a server with a just-in-time compiler, 0 = none: it is warm when that rests
+	server   string // its name
+	reads    int    // of each kind
 }
 
 // A chapter is one part of the proof; each starts what it needs and leaves nothing behind.
