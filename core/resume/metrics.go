@@ -3,6 +3,8 @@ package resume
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/starling-chat/starling/proto/pb"
 )
 
 var (
@@ -13,3 +15,13 @@ var (
 	moves = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_resume_moves_total",
 		Help: "Moves of sessions, by outcome: ok, lost (somebody else was first), error."}, []string{"outcome"})
 )
+
+// They are there before they count: who watches a rate sees the first.
+func init() {
+	for _, o := range pb.ResumeAnswer_Outcome_name {
+		resumes.WithLabelValues(o)
+	}
+	for _, o := range []string{"ok", "lost", "error"} {
+		moves.WithLabelValues(o)
+	}
+}
