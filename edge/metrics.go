@@ -49,6 +49,7 @@ func init() { // so that rules see what has not happened yet
 		limited:           {"frames", "members", "presence", "starts", "tokens"},
 		presenceReports:   {"ok", "failed"},
 		presenceQuestions: {"ok", "failed"},
+		closes:            {"1000", "1001", "1012", "4000", "4004", "4007", "4009", "other"},
 		restRequests:      {"forwarded", "too_large", "busy", "no_answer", "options", "bad"},
 	} {
 		for _, v := range values {

@@ -50,6 +50,9 @@ func init() { // so that rules see what has not happened yet
 	for _, reason := range []string{"malformed", "misrouted", "expired", "queue", "held", "unapplied", "moved", "lost"} {
 		refusedTotal.WithLabelValues(reason)
 	}
+	for _, known := range []string{"command", "nonce"} {
+		repeatsTotal.WithLabelValues(known)
+	}
 	for _, store := range []string{"directory", "history"} {
 		unapplied.WithLabelValues(store)
 		applyErrors.WithLabelValues(store)

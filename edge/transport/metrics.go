@@ -20,6 +20,9 @@ var (
 )
 
 func init() { // so that rules see what has not happened yet
+	for _, compress := range []string{"none", "zlib-stream", "zstd-stream"} {
+		connections.WithLabelValues(compress)
+	}
 	for _, reason := range []string{"origin", "full", "handshake", "crowd", "silent"} {
 		refused.WithLabelValues(reason)
 	}
