@@ -23,7 +23,7 @@ import (
 
 const (
 	liveLimit = 2 * time.Minute  // until all clients are live at first
-	healLimit = 45 * time.Second // for what is under way when the plan is over
+	healLimit = 90 * time.Second // for what is under way when the plan is over
 	pageLimit = 3 * time.Minute  // for all pages of history
 )
 
