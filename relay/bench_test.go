@@ -68,3 +68,23 @@ func BenchmarkHubStart(b *testing.B) {
 		bus.Close()
 	}
 }
+
+// One record as an edge writes it for each batch: numbered, sent to the leaf, and known to have arrived there.
+func BenchmarkJournalWrite(b *testing.B) {
+	m := relaytest.Start(b, 1)
+	openJournals(b, m.CoreBus(b))
+	j := openJournal(b, m.EdgeBus(b, 0), "edge-0")
+	write(b, j, follows())
+	b.ReportAllocs()
+	index := int64(0)
+	for b.Loop() {
+		index++
+		if err := j.Write(b.Context(), event(index)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	if err := j.WaitAcked(soon(b), index); err != nil {
+		b.Fatal(err)
+	}
+}
