@@ -86,14 +86,16 @@ func (b *builder) check(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (b *builder) channels(ctx context.Context, guild proto.ID) ([]proto.Channel, error) {
-	a, err := b.run.Owner().Raw(ctx, "GET", "/guilds/"+guild.String()+"/channels", nil)
-	if err != nil {
-		return nil, err
-	}
-	var list []proto.Channel
-	if err := json.Unmarshal(a.Body, &list); err != nil || a.Status != 200 {
-		return nil, fmt.Errorf("channels of %s: %d %.200s", guild, a.Status, a.Body)
-	}
-	return list, nil
+func (b *builder) channels(ctx context.Context, guild proto.ID) (list []proto.Channel, err error) {
+	err = until(ctx, healLimit, "channels of "+guild.String(), func(ctx context.Context) (bool, error) {
+		a, err := b.run.Owner().Raw(ctx, "GET", "/guilds/"+guild.String()+"/channels", nil)
+		if err != nil {
+			return false, err
+		}
+		if a.Status != 200 {
+			return false, fmt.Errorf("%d %.200s", a.Status, a.Body)
+		}
+		return true, json.Unmarshal(a.Body, &list)
+	})
+	return list, err
 }

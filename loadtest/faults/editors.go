@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -103,8 +104,6 @@ func (e *editors) do(who *client.REST, channel proto.ID, a *act) error {
 		method, path, body = "PATCH", path+"/"+a.id.String(), map[string]any{"flags": 4}
 	case remove:
 		method, path = "DELETE", path+"/"+a.id.String()
-	case read:
-		method, path = "GET", path+"/"+a.id.String()
 	}
 	a.bucket = channel.Bucket()
 	a.call = time.Now()
@@ -142,18 +141,54 @@ func (e *editors) check(ctx context.Context) error {
 		return e.err
 	}
 	for channel, sent := range e.messages {
+		begun := time.Now()
+		left := map[proto.ID]proto.Message{}
+		if err := e.history(ctx, channel, left); err != nil {
+			return err
+		}
 		for _, s := range sent {
-			a := act{deed: read, id: s.id, client: s.client}
-			err := until(ctx, healLimit, "read of "+a.id.String(), func(context.Context) (bool, error) {
-				a.unknown = false
-				err := e.do(e.run.Owner(), channel, &a)
-				return !a.unknown, err
-			})
-			if err != nil {
-				return err
-			}
-			e.acts = append(e.acts, a)
+			m, there := left[s.id]
+			e.acts = append(e.acts, act{deed: read, bucket: s.bucket, id: s.id, client: s.client, call: begun, answer: time.Now(), absent: !there, got: m.Content})
+			delete(left, s.id)
+		}
+		e.strangers(left)
+	}
+	return errors.Join(e.err, linearizable(e.acts))
+}
+
+// strangers are messages whose sends were not answered. Each was asked for once, and so is there once.
+func (e *editors) strangers(left map[proto.ID]proto.Message) {
+	asked := map[string]bool{}
+	for _, a := range e.acts {
+		if a.unknown && a.deed == send {
+			asked[a.content] = true
 		}
 	}
-	return linearizable(e.acts)
+	for id, m := range left {
+		if !asked[m.Content] {
+			e.fail(fmt.Errorf("message %s, %q, is there, and nobody sent it, or it is there twice", id, m.Content))
+		}
+		delete(asked, m.Content)
+	}
+}
+
+// history pages through a channel.
+func (e *editors) history(ctx context.Context, channel proto.ID, into map[proto.ID]proto.Message) error {
+	for query := "limit=100"; ; {
+		var page []proto.Message
+		err := until(ctx, healLimit, "history of "+channel.String(), func(ctx context.Context) (_ bool, err error) {
+			page, err = e.run.Owner().History(ctx, channel, query)
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			into[m.ID] = m
+		}
+		if len(page) < 100 {
+			return nil
+		}
+		query = "limit=100&before=" + page[len(page)-1].ID.String()
+	}
 }
