@@ -15,6 +15,7 @@ const (
 	regionGuilds = 6               // of the load: their buckets are of all cores
 	awayFor      = 5 * time.Second // that a killed role stays away before it is started again
 	shareLimit   = 60 * time.Second
+	eve          = 250 * time.Millisecond
 )
 
 // OpenRegion starts servers and a mesh of three cores and three hubs.
@@ -104,6 +105,10 @@ func (l *Lab) Day(ctx context.Context, rate float64, faults ...Fault) (*Figures,
 	if err := wait(ctx, calm); err != nil {
 		return nil, err
 	}
+	run.Phase("eve") // what is under way when the first fault comes is none of the calm
+	if err := wait(ctx, eve); err != nil {
+		return nil, err
+	}
 	var errs []error
 	for _, f := range faults {
 		run.Phase(f.Name)
@@ -129,4 +134,14 @@ func (l *Lab) Day(ctx context.Context, rate float64, faults ...Fault) (*Figures,
 		return nil, errors.Join(append(errs, err)...)
 	}
 	return f, errors.Join(append(errs, err)...)
+}
+
+// Stall is the longest that a write waited for its acknowledgement, from just before the first fault on.
+func (f *Figures) Stall() (longest time.Duration) {
+	for _, p := range f.Phases {
+		if p.Name != "start" && p.Name != "calm" {
+			longest = max(longest, p.Answers.Max())
+		}
+	}
+	return longest
 }
