@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func (e *editors) work(who *client.REST, rng *rand.Rand, n int, channel proto.ID
 		e.mu.Lock()
 		e.acts = append(e.acts, a)
 		if a.deed == send && !a.unknown {
-			e.messages[channel] = append(known[:len(known):len(known)], a)
+			e.messages[channel] = append(slices.Clip(e.messages[channel]), a) // others read the one before
 		}
 		e.mu.Unlock()
 	}
