@@ -22,8 +22,8 @@ const (
 	journalLimit  = 1 << 20 // of one record
 	resendAfter   = time.Second
 	resendLook    = 250 * time.Millisecond
-	resendAtOnce  = 1 << 20 // bytes per look: when the hubs are away it is no use to send them all
-	flushPatience = 2 * time.Second
+	resendAtOnce  = 1 << 20          // bytes per look: when the hubs are away it is no use to send them all
+	flushPatience = 30 * time.Second // a connection that is dead ends before
 )
 
 // ErrJournalFull says that too much waits for the hubs: nothing was written.

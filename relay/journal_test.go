@@ -213,14 +213,14 @@ func TestJournalOverACutConnection(t *testing.T) {
 	stands(t, r, "edge-0", j.Boot(), 10, 100)
 
 	m.StopHub()
-	big := make([]*pb.JournalPlace, 40_000)
+	big := make([]uint64, 100_000) // of no bucket: it is for its size, and whoever reads it takes it for missing
 	for i := range big {
-		big[i] = &pb.JournalPlace{Session: 1 << 60, Place: uint64(i + 1)}
+		big[i] = 1 << 60
 	}
 	var err error
 	wrote := int64(10)
 	for range 100 {
-		if err = j.Write(soon(t), &pb.JournalRecord{To: wrote + 1, Places: big}); err != nil {
+		if err = j.Write(soon(t), &pb.JournalRecord{To: wrote + 1, Snapshot: &pb.JournalSnapshot{Sequences: big}}); err != nil {
 			break
 		}
 		wrote++
@@ -228,7 +228,7 @@ func TestJournalOverACutConnection(t *testing.T) {
 	if !errors.Is(err, relay.ErrJournalFull) || wrote < 15 {
 		t.Fatalf("after %d large records: got %v, want ErrJournalFull", wrote-10, err)
 	}
-	if err := j.Write(soon(t), &pb.JournalRecord{To: wrote + 1, Places: append(big, big...)}); !errors.Is(err, relay.ErrTooLarge) {
+	if err := j.Write(soon(t), &pb.JournalRecord{To: wrote + 1, Snapshot: &pb.JournalSnapshot{Sequences: append(big, big...)}}); !errors.Is(err, relay.ErrTooLarge) {
 		t.Errorf("a huge record: got %v, want ErrTooLarge", err)
 	}
 	m.StartHub(t)
