@@ -98,7 +98,7 @@ A plan has a fault on each line: TIME FAULT TARGET. These are all there are; # b
 		if f, ok := a.stdout.(*os.File); ok {
 			cfg.Status = term.IsTerminal(int(f.Fd()))
 		}
-		cfg.Command = "starling " + strings.Join(os.Args[1:], " ")
+		cfg.Command = "starling " + shellWords(os.Args[1:])
 		return runChaos(ctx, a, cfg)
 	})
 }
@@ -120,6 +120,17 @@ func runChaos(ctx context.Context, a *app, cfg chaos.Config) error {
 		return errors.New("the promise was broken")
 	}
 	return nil
+}
+
+// shellWords writes arguments as a shell takes them.
+func shellWords(args []string) string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		if words[i] = a; a == "" || strings.ContainsAny(a, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // minutesOf reads the key minutes, which may have a fraction.

@@ -53,3 +53,10 @@ func TestMistakesOfChaosAreToldAtOnce(t *testing.T) {
 		t.Errorf("got %v, want real stores asked for", err)
 	}
 }
+
+func TestCommandsCanBePasted(t *testing.T) {
+	got := shellWords([]string{"chaos", "--report", "", "--plan=it's here.txt", "--seed=1"})
+	if want := `chaos --report '' '--plan=it'\''s here.txt' --seed=1`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
