@@ -122,6 +122,13 @@ func (l *loop) roleDelete(g *guild, e *pb.Event) error {
 				m.row = &row
 			}
 		}
+		for id, ch := range g.channels {
+			if slices.ContainsFunc(ch.Overwrites, func(o proto.Overwrite) bool { return o.ID == d.RoleID }) {
+				fresh := *ch
+				fresh.Overwrites = slices.DeleteFunc(slices.Clone(ch.Overwrites), func(o proto.Overwrite) bool { return o.ID == d.RoleID })
+				g.channels[id] = &fresh
+			}
+		}
 		for _, c := range g.classes {
 			c.forgetAll()
 		}
@@ -197,8 +204,8 @@ func (l *loop) memberSet(g *guild, seq uint64, e *pb.Event) error {
 			}
 		}
 	}
-	if m := g.members[id]; m != nil && seq <= m.sequence {
-		return nil // the row is newer
+	if g.members[id].knows(seq) {
+		return nil
 	}
 	if u := l.users[id]; g.full || u != nil && len(u.sessions) > 0 {
 		l.change(g, places, nil, func() { g.members[id] = &member{row: &row, sequence: seq} })
@@ -223,7 +230,7 @@ func (l *loop) memberRemove(g *guild, seq uint64, e *pb.Event) {
 	if g.memberCount > 0 {
 		g.memberCount--
 	}
-	if m := g.members[id]; m == nil || seq > m.sequence {
+	if !g.members[id].knows(seq) {
 		if places := l.placesOf(g, id); len(places) > 0 {
 			gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id})
 			for _, m := range places {

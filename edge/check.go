@@ -109,7 +109,7 @@ func (l *loop) checkSession(id string, s *session, fail func(string, ...any)) {
 
 // waits tells whether m is on one of the guild's lists.
 func (g *guild) waits(m *membership) bool {
-	return slices.Contains(g.waiting, m) || slices.Contains(g.asked[m.session.user], m) || slices.Contains(g.next[m.session.user], m)
+	return has(g.guests, m) || slices.Contains(g.waiting, m) || slices.Contains(g.asked[m.session.user], m) || slices.Contains(g.next[m.session.user], m)
 }
 
 func (l *loop) checkGuild(g *guild, fail func(string, ...any)) {

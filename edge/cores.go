@@ -33,14 +33,15 @@ const (
 	longPause   = time.Second
 )
 
-// identify asks whose token it is, until ctx ends; errBadToken says nobody's. start counts against the limits of session starts.
-func (c *cores) identify(ctx context.Context, token string, start bool) (*pb.IdentifyAnswer, error) {
+// identify asks whose token it is, until ctx ends; errBadToken says nobody's. With an origin a session starts: that counts against the limits, and
+// the answer has its id.
+func (c *cores) identify(ctx context.Context, token string, origin *pb.SessionOrigin) (*pb.IdentifyAnswer, error) {
 	h := hashToken(token)
 	if c.refusals.has(h) {
 		return nil, errBadToken
 	}
 	ans := new(pb.IdentifyAnswer)
-	err := c.ask(ctx, "identify", &pb.IdentifyCall{Token: token, Start: start}, ans, func() error {
+	err := c.ask(ctx, "identify", &pb.IdentifyCall{Token: token, Start: origin != nil, Origin: origin}, ans, func() error {
 		switch {
 		case ans.Error != "":
 			return errors.New(ans.Error)

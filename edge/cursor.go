@@ -59,6 +59,9 @@ func (l *loop) number(s *session, e *event) *event {
 		if e.index == 0 {
 			l.index++
 			e.index = l.index
+			for _, p := range e.places {
+				l.note(s, p)
+			}
 		}
 		return e
 	}
@@ -89,6 +92,9 @@ func (e *event) numbered(index int64) *event {
 
 // giveAlone hands s what nobody else gets and no log holds: not amid the frames of an event, but behind them.
 func (l *loop) giveAlone(s *session, e *event) {
+	if l.sandbox != nil {
+		return
+	}
 	if l.cursor.at != nil {
 		l.cursor.alone = append(l.cursor.alone, alone{s, e})
 		return

@@ -53,7 +53,7 @@ const (
 
 // openDirect gives s a seat in a channel that came into the user's list.
 func (l *loop) openDirect(s *session, channel, since proto.ID) {
-	if channel == 0 || s.dropped || s.shard[0] != directShard {
+	if channel == 0 || s.dropped || s.shard[0] != directShard || l.sandbox != nil || s.held != nil && !s.held.fixed {
 		return
 	}
 	if p := s.directs[channel]; p != nil {
@@ -73,6 +73,7 @@ func (l *loop) openDirect(s *session, channel, since proto.ID) {
 	}
 	p := &seat{session: s, channel: channel, since: since}
 	s.directs[channel] = p
+	l.note(s, &pb.JournalPlace{Place: uint64(channel), Since: uint64(since)})
 	l.loadDirect(p, 0)
 }
 
@@ -143,15 +144,28 @@ func (m directLoaded) apply(l *loop) {
 		l.give(s, &event{kind: proto.EventChannelCreate, body: m.snapshot.Body})
 	}
 	if s.intents&proto.IntentDirectMessages != 0 {
-		for _, body := range m.snapshot.Messages {
-			l.give(s, &event{kind: proto.EventMessageCreate, body: body})
+		for _, body := range m.snapshot.Messages { // whoever has got some of them is told the others
+			ev := &event{kind: proto.EventMessageCreate, body: body}
+			ev.places = []*pb.JournalPlace{{Place: uint64(p.channel), Since: uint64(messageID(body))}}
+			l.give(s, ev)
 		}
 	}
+	l.note(s, &pb.JournalPlace{Place: uint64(p.channel), Shown: true})
 	buffer := p.buffer
 	p.buffer = nil
 	for _, b := range buffer { // once the seat has ended the rest is its successor's, which asks for it
 		l.directFor(p, b.sequence, b.event, newDirectEvent(b.event))
 	}
+}
+
+func messageID(body []byte) proto.ID {
+	var m struct {
+		ID proto.ID `json:"id"`
+	}
+	if json.Unmarshal(body, &m) != nil {
+		return 0
+	}
+	return m.ID
 }
 
 // newDirectEvent wraps an event of a direct channel's log: all of it is for both users, whatever their intents.
@@ -234,6 +248,9 @@ func (l *loop) expelDirect(p *seat, gone *event) {
 }
 
 func (l *loop) leaveDirect(p *seat) {
+	if !p.loaded {
+		l.note(p.session, &pb.JournalPlace{Place: uint64(p.channel), Gone: true})
+	}
 	delete(p.session.directs, p.channel)
 	l.unfollowDirect(p)
 }
@@ -260,11 +277,8 @@ func (l *loop) askDirects(ctx context.Context, user *pb.UserSnapshot) []*heldDir
 	ctx, cancel := context.WithTimeout(ctx, directTimeout)
 	defer cancel()
 	var held []*heldDirect
-	for _, body := range user.Direct {
-		var ch proto.DirectChannel
-		if json.Unmarshal(body, &ch) == nil && ch.ID != 0 {
-			held = append(held, &heldDirect{channel: ch.ID})
-		}
+	for _, id := range listedDirects(user) {
+		held = append(held, &heldDirect{channel: id})
 	}
 	var g errgroup.Group
 	g.SetLimit(followsAtOnce)

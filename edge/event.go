@@ -15,8 +15,17 @@ type generation struct {
 	base int64
 }
 
-// generationSpan is how far s may rise before new sessions get a new generation; s has to stay below 2^31.
+// generationSpan is below what s of a session that never moved stays; those that moved are above, and below twice that (resume.md, rule 6). New
+// sessions get a new generation when half of it is used up.
 const generationSpan = 1 << 30
+
+// half is where the numbers end that the session may have.
+func (s *session) half() int64 {
+	if s.record != nil {
+		return 2 * generationSpan
+	}
+	return generationSpan
+}
 
 // An event is one dispatch, shared by all sessions that get it. Its index is given when the first of them does.
 type event struct {
@@ -26,8 +35,9 @@ type event struct {
 	bare     []byte // the same for sessions without MESSAGE_CONTENT; nil: body serves all
 	author   proto.ID
 	mentions []uint64
-	fleeting bool     // not kept for RESUME
-	others   []*event // the same under other indices
+	fleeting bool               // not kept for RESUME
+	others   []*event           // the same under other indices
+	places   []*pb.JournalPlace // what it shows to the one session that gets it
 
 	encoded []encoded // for as long as several sessions may want the same bytes
 }

@@ -26,7 +26,8 @@ type guild struct {
 	restart  bool // the snapshot under way is worth nothing
 	followed bool // the bucket: one follow, for as long as the guild is here
 	buffer   []buffered
-	waiting  []*membership // for the snapshot
+	waiting  []*membership            // for the snapshot
+	guests   map[*membership]struct{} // of sessions on their way here
 
 	// Once it is loaded.
 	sequence    uint64 // of the snapshot: events up to it are in it
@@ -54,6 +55,12 @@ type guild struct {
 type member struct {
 	row      *proto.Member
 	sequence uint64
+	whole    bool // it is of a snapshot: else the same entry may have more
+}
+
+// knows tells whether an event of an entry is in the row already.
+func (m *member) knows(seq uint64) bool {
+	return m != nil && (seq < m.sequence || seq == m.sequence && m.whole)
 }
 
 type buffered struct {
@@ -63,7 +70,7 @@ type buffered struct {
 
 // used counts sessions that have a place in the guild or wait for one.
 func (g *guild) used() int {
-	n := len(g.waiting)
+	n := len(g.waiting) + len(g.guests)
 	for _, c := range g.classes {
 		n += len(c.members)
 	}
@@ -97,7 +104,7 @@ func (g *guild) install(snap *pb.GuildSnapshot) error {
 	}
 	for _, m := range meta.Members {
 		if m.User != nil {
-			g.members[m.User.ID] = &member{row: &m, sequence: snap.Sequence}
+			g.members[m.User.ID] = &member{row: &m, sequence: snap.Sequence, whole: true}
 		}
 	}
 	meta.Roles, meta.Channels, meta.Members = nil, nil, nil
@@ -146,6 +153,9 @@ func (g *guild) trimMembers() {
 		}
 	}
 	for _, m := range g.waiting {
+		needed[m.session.user] = true
+	}
+	for m := range g.guests {
 		needed[m.session.user] = true
 	}
 	for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,6 +62,7 @@ type pending struct {
 	shard   [2]int
 	large   int
 	device  string
+	gen     *generation // that the session is to have; the loop's
 
 	// Owned by the loop.
 	wish   wish
@@ -90,9 +92,13 @@ func (m identifyAsk) apply(l *loop) {
 		return
 	}
 	c.phase, c.pending = identifying, p
+	p.gen = l.gen
 	l.user(p.user).pending[p] = struct{}{}
 	l.task(func(ctx context.Context) {
 		ans, held, err := l.askIdentify(ctx, p)
+		if err == nil && !ans.Limited {
+			err = l.journaledSoon(ctx)
+		}
 		var directs []*heldDirect
 		if err == nil && !ans.Limited && p.shard[0] == directShard {
 			directs = l.askDirects(ctx, ans.User)
@@ -124,15 +130,24 @@ func (l *loop) askIdentify(ctx context.Context, p *pending) (ans *pb.IdentifyAns
 	bucket := p.user.Bucket()
 	known := l.interest.has(bucket)
 	if !known {
-		if ans, err = l.cores.identify(ctx, p.token, false); err != nil {
+		if ans, err = l.cores.identify(ctx, p.token, nil); err != nil {
 			return nil, false, err
 		}
 	}
 	if err = l.interest.follow(ctx, bucket); err != nil {
 		return nil, false, err
 	}
-	ans, err = l.cores.identify(ctx, p.token, true)
+	ans, err = l.cores.identify(ctx, p.token, l.origin(p))
 	return ans, true, err
+}
+
+// origin is where the session begins, for the core to sign.
+func (l *loop) origin(p *pending) *pb.SessionOrigin {
+	o := &pb.SessionOrigin{Edge: l.cfg.Name, Base: p.gen.base, Intents: p.intents, Shard: uint32(p.shard[0]), Shards: uint32(p.shard[1]), Large: uint32(p.large)}
+	if l.journal != nil {
+		o.Boot = l.journal.Boot()
+	}
+	return o
 }
 
 // maxStartWait bounds how long the cores may have a session wait: READY has to come within 15 s.
@@ -217,11 +232,15 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 		l.interest.release(p.user.Bucket())
 		return
 	}
-	s := &session{id: newSessionID(), user: p.user, bucket: p.user.Bucket(), intents: p.intents, shard: p.shard, large: p.large, gen: l.gen,
+	s := &session{id: cmp.Or(ans.Session, newSessionID()), key: ans.Key, user: p.user, bucket: p.user.Bucket(), intents: p.intents, shard: p.shard,
+		large: p.large, gen: p.gen,
 		since: ans.User.Sequence, token: hashToken(p.token), auth: proto.ID(ans.AuthSession), guilds: map[proto.ID]*membership{}, client: c,
 		directs: map[proto.ID]*seat{}, closed: map[proto.ID]closing{},
 		ring: ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
 	l.sessions[s.id] = s
+	if s.key != 0 {
+		l.byKey[s.key] = s
+	}
 	l.user(s.user).sessions[s] = struct{}{}
 	c.session, c.phase = s, live
 	sessionsGauge.Inc()
@@ -232,7 +251,15 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	since := slices.DeleteFunc(p.kept, func(b buffered) bool { return b.sequence <= ans.User.Sequence })
 	guilds := guildsAfter(ans.User.Guilds, since)
 	listed, later := l.takeSeats(s, directs)
-	l.give(s, l.ready(s, c.version, self, guilds, listed))
+	ready := l.ready(s, c.version, self, guilds, listed)
+	ready.places = []*pb.JournalPlace{{}} // all wait, but what READY shows
+	if looks := looksLike(s.posture.wish.status); !looks.Gone {
+		ready.places = append(ready.places, looks)
+	}
+	for id := range s.directs {
+		ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Shown: true})
+	}
+	l.give(s, ready)
 	s.ring = ring{maxEvents: s.ring.maxEvents, maxBytes: s.ring.maxBytes, lost: s.last} // a client without READY has nothing to resume
 	for _, b := range since {
 		if b.event.Type != proto.EventInternalGuildJoined && !l.userEventFor(s, b.event, newEvent(b.event)) {

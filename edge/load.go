@@ -155,6 +155,10 @@ func (l *loop) loadFailed(g *guild, err error) {
 
 // reload throws a guild's tables away and begins again: its sessions see it go and come back.
 func (l *loop) reload(g *guild) {
+	if l.sandbox != nil {
+		l.sandbox.failed = errReplay
+		return
+	}
 	places := g.places()
 	l.forgetGuild(g)
 	fresh := &guild{id: g.id, idle: l.now()}
@@ -163,6 +167,7 @@ func (l *loop) reload(g *guild) {
 	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
 	for _, m := range places {
 		m.guild, m.class, m.told = fresh, nil, true
+		l.note(m.session, &pb.JournalPlace{Place: uint64(g.id)})
 		l.giveAlone(m.session, away)
 		fresh.waiting = append(fresh.waiting, m)
 	}
@@ -287,7 +292,7 @@ func rowsOf(snap *pb.GuildSnapshot, err error) (map[proto.ID]*member, error) {
 	rows := make(map[proto.ID]*member, len(g.Members))
 	for _, m := range g.Members {
 		if m.User != nil {
-			rows[m.User.ID] = &member{row: &m, sequence: snap.Sequence}
+			rows[m.User.ID] = &member{row: &m, sequence: snap.Sequence, whole: true}
 		}
 	}
 	return rows, nil

@@ -49,11 +49,25 @@ type loop struct {
 	cached   []*event
 	clients  map[*client]struct{}
 	sessions map[string]*session
+	byKey    map[uint64]*session // those that cores know by a key
 	users    map[proto.ID]*user
 	guilds   map[proto.ID]*guild
 	doomed   []*session
 	reporter *reporter
 	herald   *herald
+
+	sandbox *sandbox // of a replay: what is given is collected, and nobody is asked
+
+	// Of the journal.
+	journal   journal // nil: sessions resume here alone
+	applied   [proto.Buckets]uint64
+	started   [proto.Buckets]bool
+	journaled int64                      // index up to which records were written
+	snapshot  time.Time                  // of the last one
+	heldAt    time.Time                  // when the cores were told of moved sessions
+	holding   bool                       // they are being told
+	moved     map[int64]*generation      // of sessions that moved here, by base
+	moves     map[int]map[*move]struct{} // those who collect a bucket's entries
 
 	cursor    cursor
 	out       []outgoing
@@ -64,7 +78,7 @@ func newLoop(s *Server, ctx context.Context) *loop {
 	l := &loop{
 		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
 		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, guesses: &guesses{now: time.Now}, identify: make(chan struct{}, s.cfg.Identifies),
-		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{},
+		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{}, byKey: map[uint64]*session{}, moves: map[int]map[*move]struct{}{}, moved: map[int64]*generation{},
 		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{}, beat: time.Now, cursor: newCursor(),
 	}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}
@@ -147,12 +161,18 @@ func (l *loop) tick() {
 			c.conn.Close(proto.CloseTimeout)
 		}
 	}
+	if err := l.cutOff(now); err != nil {
+		l.isolate(err)
+	}
 	for _, s := range l.sessions {
 		l.release(s, now)
+		l.speak(s, now)
 		switch {
 		case s.client == nil && now.Sub(s.detached) > l.cfg.SessionLife:
 			l.drop(s)
-		case s.last-s.gen.base > 2*generationSpan-1<<20: // s comes near 2^31
+		case s.held != nil && now.Sub(s.held.begun) > moveTimeout:
+			l.giveUp(s.held, context.DeadlineExceeded)
+		case s.last-s.gen.base > s.half()-1<<20: // s comes near the end of its half of the numbers
 			if c := s.client; c != nil {
 				l.detach(s)
 				l.invalidate(c)
@@ -160,7 +180,7 @@ func (l *loop) tick() {
 			l.drop(s)
 		}
 	}
-	if l.index-l.gen.base > generationSpan {
+	if l.index-l.gen.base > generationSpan/2 {
 		l.gen = &generation{base: l.index}
 	}
 	for _, g := range l.guilds {
@@ -168,6 +188,7 @@ func (l *loop) tick() {
 			l.forgetGuild(g)
 		}
 	}
+	l.hold(now)
 	l.herald.tick(now)
 }
 
@@ -187,18 +208,27 @@ type logEntry struct {
 
 func (m logEntry) apply(l *loop) {
 	for i, e := range m.entry.Events {
-		l.during(m.bucket, m.sequence, i, func() {
-			switch {
-			case len(e.Recipients) > 0:
-				l.directEvent(m.sequence, e)
-			case ofUser(e):
-				l.userEvent(m.sequence, e)
-			default:
-				if g := l.guilds[proto.ID(e.Guild)]; g != nil {
-					l.guildEvent(g, m.sequence, e)
-				}
+		l.during(m.bucket, m.sequence, i, func() { l.logEvent(m.sequence, e) })
+	}
+	l.applied[m.bucket] = m.sequence
+	l.collect(m)
+}
+
+// logEvent applies one event of the log.
+func (l *loop) logEvent(seq uint64, e *pb.Event) {
+	switch {
+	case len(e.Recipients) > 0:
+		l.directEvent(seq, e)
+	case ofUser(e):
+		l.userEvent(seq, e)
+	default:
+		if g := l.guilds[proto.ID(e.Guild)]; g != nil {
+			l.guildEvent(g, seq, e)
+		} else if u := l.users[proto.ID(e.Id)]; u != nil && e.Type == proto.EventGuildMemberAdd {
+			for s := range u.sessions { // as of this entry, so that positions tell who is in
+				l.join(s, proto.ID(e.Guild))
 			}
-		})
+		}
 	}
 }
 

@@ -15,6 +15,10 @@ var (
 		Help: "IDENTIFY by outcome."}, []string{"outcome"})
 	resumes = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_resumes_total",
 		Help: "RESUME by outcome."}, []string{"outcome"})
+	replays = promauto.NewHistogram(prometheus.HistogramOpts{Name: "starling_edge_replay_frames",
+		Help: "Frames that a session which moved here was replayed.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)})
+	isolations = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_edge_isolations_total",
+		Help: "Times that all sessions were closed, resumably, since the edge was cut off from journal or hub."})
 	framesIn = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_client_frames_total",
 		Help: "Frames from clients by opcode."}, []string{"op"})
 	encodes = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_edge_encodes_total",

@@ -18,6 +18,7 @@ func (l *loop) send(s *session, e *event) {
 		return
 	}
 	l.delivered++
+	s.spoken = l.now()
 	l.out = append(l.out, outgoing{client: s.client, frame: l.frame(e, s)})
 }
 
@@ -28,6 +29,12 @@ func (l *loop) hangUp(c *client, code proto.CloseCode) {
 
 // flush lets the batch out. A connection too slow for its queue is closed, and its client resumes later.
 func (l *loop) flush() {
+	if err := l.journalize(); err != nil {
+		l.isolate(err)
+		clear(l.out)
+		l.out = l.out[:0]
+		return
+	}
 	for i := range l.out {
 		o := &l.out[i]
 		switch {

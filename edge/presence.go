@@ -29,6 +29,9 @@ func (s *session) look() proto.Look {
 func (l *loop) pose(s *session, w wish) {
 	p := &s.posture
 	encoded := w.encode(p.wish.activities, l.now())
+	if p.wish.status != w.status {
+		l.note(s, looksLike(w.status))
+	}
 	p.wish, p.encoded, p.active = w, encoded, l.now()
 	l.reporter.changed(s.user)
 }

@@ -42,8 +42,13 @@ func (m resumeAsk) apply(l *loop) {
 		c.conn.Close(proto.CloseIdentifiedTwice)
 		return
 	}
-	if s := l.sessions[m.id]; s != nil && s.token == hashToken(m.token) {
+	s := l.sessions[m.id]
+	switch here := s != nil && s.held == nil && (l.journal == nil || s.reaches(m.seq)); {
+	case here && s.token == hashToken(m.token):
 		l.resume(s, c, m.seq)
+		return
+	case !here && l.journal != nil:
+		l.resumeElsewhere(m)
 		return
 	}
 	// A token that the session did not identify with, or no such session: a core says whether the token is worth op 9 or 4004.
@@ -51,7 +56,7 @@ func (m resumeAsk) apply(l *loop) {
 	l.task(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
 		defer cancel()
-		ans, err := l.cores.identify(ctx, m.token, false)
+		ans, err := l.cores.identify(ctx, m.token, nil)
 		v := verified{ask: m, err: err}
 		if err == nil {
 			v.user, v.auth = proto.ID(ans.User.User), proto.ID(ans.AuthSession)
@@ -92,6 +97,12 @@ func (m verified) apply(l *loop) {
 	}
 	s.token, s.auth = hashToken(m.ask.token), m.auth
 	l.resume(s, c, m.ask.seq)
+}
+
+// reaches tells whether the session holds all that a client at seq lacks.
+func (s *session) reaches(seq int64) bool {
+	from := s.gen.base + min(max(seq, -1), 1<<32)
+	return from <= s.last && from >= s.ring.lost
 }
 
 // resume puts c in the place of the session's old connection, and repeats what it missed: then it is live again without a hole.

@@ -149,8 +149,11 @@ func TestJoinMissesNothing(t *testing.T) {
 		w.core.Say(w.general, w.alice, fmt.Sprint(i))
 	}
 	c.Expect(proto.EventGuildCreate, nil)
+	for i := range 20 { // what was said before GUILD_CREATE may all be history
+		w.core.Say(w.general, w.alice, fmt.Sprint(100+i))
+	}
 	next := -1
-	for next != 99 {
+	for next != 119 {
 		var m proto.Message
 		c.Expect(proto.EventMessageCreate, &m)
 		var n int

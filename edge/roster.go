@@ -9,7 +9,11 @@ import (
 
 // join gives s a place in a guild, as soon as the guild and the member's row are known. A session that has one keeps it.
 func (l *loop) join(s *session, id proto.ID) {
-	if id == 0 || s.dropped || s.guilds[id] != nil || !s.inShard(id) {
+	if id == 0 || s.dropped || s.guilds[id] != nil || !s.inShard(id) || l.sandbox != nil {
+		return
+	}
+	if s.held != nil { // once it is here
+		s.held.joins = append(s.held.joins, id)
 		return
 	}
 	g := l.guilds[id]
@@ -20,6 +24,7 @@ func (l *loop) join(s *session, id proto.ID) {
 	}
 	m := &membership{session: s, guild: g}
 	s.guilds[id] = m
+	l.note(s, &pb.JournalPlace{Place: uint64(id)})
 	if g.loaded {
 		l.admit(g, m)
 		return
@@ -37,8 +42,14 @@ func (l *loop) admit(g *guild, m *membership) {
 		l.fetch(g, m)
 		return
 	}
+	if m.moving != nil {
+		l.settle(m)
+		return
+	}
 	g.place(m)
-	l.giveAlone(m.session, ownEvent(proto.EventGuildCreate, g.create(m)))
+	create := ownEvent(proto.EventGuildCreate, g.create(m))
+	create.places = []*pb.JournalPlace{{Place: uint64(g.id), Shown: true}}
+	l.giveAlone(m.session, create)
 }
 
 // leave takes a place away.
@@ -48,6 +59,8 @@ func (l *loop) leave(m *membership) {
 	if m.class != nil {
 		g.unplace(m)
 	} else {
+		l.note(m.session, &pb.JournalPlace{Place: uint64(g.id), Gone: true})
+		delete(g.guests, m)
 		g.waiting = slices.DeleteFunc(g.waiting, func(w *membership) bool { return w == m })
 		for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
 			if ms, ok := list[user]; ok {
@@ -64,6 +77,10 @@ func (l *loop) leave(m *membership) {
 
 // expel takes a place away and tells the session, if it has heard of the guild, that it is no member.
 func (l *loop) expel(m *membership, gone *event) {
+	if m.moving != nil {
+		l.settle(m) // the replay tells of the end
+		return
+	}
 	known := m.class != nil || m.listed || m.told
 	l.leave(m)
 	if known { // else the guild ended before the session heard of it
@@ -74,6 +91,9 @@ func (l *loop) expel(m *membership, gone *event) {
 // forgetGuild drops a loaded guild that nobody needs.
 func (l *loop) forgetGuild(g *guild) {
 	delete(l.guilds, g.id)
+	if l.sandbox != nil {
+		return
+	}
 	guildsGauge.Dec()
 	if g.followed {
 		l.interest.release(g.id.Bucket())

@@ -29,10 +29,11 @@ type Server struct {
 	serving atomic.Bool // ready and not draining
 
 	// Set by Run before anything else sees them.
-	bus    *relay.Bus
-	reader *relay.Reader
-	loop   *loop
-	rest   atomic.Pointer[rest]
+	bus     *relay.Bus
+	reader  *relay.Reader
+	journal *relay.Journal
+	loop    *loop
+	rest    atomic.Pointer[rest]
 }
 
 // New checks cfg and binds the ports, so that their addresses are known; Run serves them.
@@ -91,13 +92,21 @@ func (s *Server) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the drain
 	defer stop()
 	g, serving := errgroup.WithContext(serving)
+	s.journal = relay.OpenJournal(bus, s.cfg.Name)
 	s.loop = newLoop(s, serving)
-	s.reader = relay.NewReader(bus, relay.ReaderConfig{OnEntry: s.loop.onEntry, OnEphemeral: s.loop.onEphemeral, OnReset: s.loop.onReset})
+	s.loop.journal = s.journal
+	s.reader = relay.NewReader(bus, relay.ReaderConfig{OnStart: s.loop.onStart, OnEntry: s.loop.onEntry, OnEphemeral: s.loop.onEphemeral, OnReset: s.loop.onReset})
 	s.loop.interest = newInterest(s.reader)
 	s.loop.beat = s.reader.LastBeat
 	s.rest.Store(newREST(s))
 
+	release, err := bus.Serve(relay.EdgeSubject(s.cfg.Name), "", releasesAtOnce, s.loop.answerRelease)
+	if err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
+	defer release()
 	g.Go(func() error { return ignoreEnd(serving, s.reader.Run(serving)) })
+	g.Go(func() error { return ignoreEnd(serving, s.journal.Run(serving)) })
 	g.Go(func() error { return s.loop.run(serving) })
 	g.Go(func() error { return s.sockets.Serve(serving) })
 	g.Go(func() error {

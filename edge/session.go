@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
 )
 
 // A session is what a client identified as. It outlives its connection for a while, stays in the roster, and keeps filling its ring.
@@ -32,9 +33,13 @@ type session struct {
 	last     int64                // index of the last dispatch
 	ring     ring
 	dropped  bool
-	queries  int    // op 8 that cores are being asked for
-	serial   uint64 // of the event of the log that it got frames of last
-	frames   int64  // how many of that
+	queries  int              // op 8 that cores are being asked for
+	key      uint64           // by which cores know it; 0: they do not
+	record   *pb.ResumeRecord // of a session that moved: how it came here
+	held     *move            // it is on its way here
+	spoken   time.Time        // when it was sent something last
+	serial   uint64           // of the event of the log that it got frames of last
+	frames   int64            // how many of that
 	posture  posture
 }
 
@@ -46,6 +51,8 @@ type membership struct {
 	at      int    // index in class.members
 	listed  bool   // READY named the guild
 	told    bool   // that the guild is unavailable
+	moving  *move  // the session is on its way here, and was shown the guild elsewhere
+	settled bool   // then: the guild is loaded, and whether the user is a member is known
 }
 
 // newSessionID makes an id that nobody can guess: 48 hexadecimal digits, so that no command line takes it for a flag.
@@ -65,7 +72,15 @@ func (l *loop) give(s *session, e *event) {
 	if s.dropped {
 		return
 	}
+	if l.sandbox != nil {
+		l.sandbox.take(l, s, e)
+		return
+	}
 	e = l.number(s, e)
+	if s.held != nil {
+		l.holdBack(s.held, e)
+		return
+	}
 	s.last = max(s.last, e.index)
 	if !e.fleeting {
 		s.ring.push(e)
@@ -82,6 +97,10 @@ func (l *loop) detach(s *session) {
 	if s.client == nil {
 		return
 	}
+	if s.held != nil && !s.dropped {
+		l.drop(s) // nobody waits for it any more
+		return
+	}
 	s.client.session, s.client.phase = nil, fresh
 	s.client = nil
 	s.detached, s.left = l.now(), s.last
@@ -95,6 +114,9 @@ func (l *loop) drop(s *session) {
 	}
 	s.dropped = true
 	l.detach(s)
+	if s.held != nil {
+		l.endMove(s.held)
+	}
 	for _, m := range s.guilds {
 		l.leave(m)
 	}
@@ -102,16 +124,24 @@ func (l *loop) drop(s *session) {
 		l.leaveDirect(p)
 	}
 	delete(l.sessions, s.id)
+	if l.byKey[s.key] == s {
+		delete(l.byKey, s.key)
+	}
 	if u := l.users[s.user]; u != nil {
 		delete(u.sessions, s)
 		l.forgetUser(s.user, u)
 	}
-	l.interest.release(s.bucket)
+	if s.held == nil { // else the move holds it
+		l.interest.release(s.bucket)
+	}
 	sessionsGauge.Dec()
 }
 
 // closeSession ends a session and tells its client why.
 func (l *loop) closeSession(s *session, code proto.CloseCode) {
+	if l.sandbox != nil {
+		return // a core has looked at the token
+	}
 	if s.client != nil {
 		l.hangUp(s.client, code)
 	}

@@ -26,6 +26,7 @@ const (
 	EventMessageUpdate     = "MESSAGE_UPDATE"
 	EventMessageDelete     = "MESSAGE_DELETE"
 	EventMessageDeleteBulk = "MESSAGE_DELETE_BULK"
+	EventPresencesReplace  = "PRESENCES_REPLACE" // empty, to who heard nothing for a minute: it carries the number that is current
 	EventTypingStart       = "TYPING_START"
 	EventUserUpdate        = "USER_UPDATE"
 	EventPresenceUpdate    = "PRESENCE_UPDATE"
@@ -139,5 +140,5 @@ var intents = map[string]int64{
 
 // Unnumbered tells of a dispatch that it may carry the s of the one before it: what cannot be resumed takes no number of its own.
 func Unnumbered(event string) bool {
-	return event == EventTypingStart || event == EventPresenceUpdate || event == EventGuildMembersChunk
+	return event == EventTypingStart || event == EventPresencesReplace || event == EventPresenceUpdate || event == EventGuildMembersChunk
 }

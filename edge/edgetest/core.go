@@ -62,6 +62,9 @@ func StartCore(t testing.TB, mesh *relaytest.Mesh) *Core {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := relay.OpenJournals(ctx, bus); err != nil { // edges wait for it
+		t.Fatal(err)
+	}
 	c := &Core{t: t, bus: bus, log: log, stop: cancel, writers: map[int]*relay.Writer{}, users: map[string]*User{},
 		guilds: map[proto.ID]*proto.Guild{}, direct: map[proto.ID]*Direct{}, calls: map[string]int{}}
 	var wg sync.WaitGroup
@@ -70,6 +73,7 @@ func StartCore(t testing.TB, mesh *relaytest.Mesh) *Core {
 	for subject, h := range map[string]func(context.Context, []byte) []byte{
 		relay.RPCSubject(relaytest.Region, "identify"): c.identify, relay.RPCSubject(relaytest.Region, "guild"): c.guild,
 		relay.RPCSubject(relaytest.Region, "direct"): c.serveDirect,
+		relay.RPCSubject(relaytest.Region, "resume"): c.resume,
 		relay.RESTSubject(relaytest.Region):          c.serveREST,
 	} {
 		s, err := bus.Serve(subject, "api", 4, h)
@@ -86,6 +90,26 @@ func StartCore(t testing.TB, mesh *relaytest.Mesh) *Core {
 		wg.Wait()
 	})
 	return c
+}
+
+// resume knows of no session that moved: what its own edge does not have is over.
+func (c *Core) resume(_ context.Context, body []byte) []byte {
+	var call pb.ResumeCall
+	if err := pbuf.Unmarshal(body, &call); err != nil {
+		return nil
+	}
+	c.mu.Lock()
+	u := c.users[call.Token]
+	c.mu.Unlock()
+	ans := &pb.ResumeAnswer{Outcome: pb.ResumeAnswer_INVALID, Why: "it never moved"}
+	if u == nil {
+		ans.Outcome = pb.ResumeAnswer_BAD_TOKEN
+	}
+	out, err := pbuf.Marshal(ans)
+	if err != nil {
+		c.t.Error(err)
+	}
+	return out
 }
 
 func (c *Core) digest() *pb.Digest {

@@ -1,0 +1,312 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	gproto "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+const (
+	maxSegments = 6
+	baseStep    = 1 << 16 // sessions that come at about the same time share a generation
+)
+
+// fix decides where the session goes live, gives it its places, and has the replay made. What it gets from now on waits behind that.
+func (l *loop) fix(v *move) {
+	s := v.session
+	v.ic = l.index
+	sc := &scene{session: session{user: s.user, intents: s.intents, shard: s.shard, large: s.large, auth: s.auth, gen: s.gen},
+		guilds: map[proto.ID]*guild{}, directs: map[proto.ID]struct{}{}, spans: v.spans}
+	for b := range v.from {
+		if v.spans[b] != nil {
+			v.to = append(v.to, &pb.ResumePosition{Bucket: uint32(b), Sequence: l.applied[b] + 1})
+		}
+	}
+	v.learnLate()
+	for b := range v.spans {
+		delete(l.moves[b], v)
+		if len(l.moves[b]) == 0 {
+			delete(l.moves, b)
+		}
+	}
+	in := guildsAfter(v.user.Guilds, v.homeEvents())
+	for _, id := range distinct(append(in, v.joins...)) {
+		if s.guilds[id] == nil && s.inShard(id) {
+			v.later = append(v.later, id)
+		}
+	}
+	for id, m := range s.guilds {
+		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(v.joins, id))
+	}
+	l.seatDirects(v, sc)
+	before, answer, left := v.answer.Record, v.answer, v.unshown()
+	l.task(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+		defer cancel()
+		m := arrived{move: v}
+		if m.list, m.from, m.err = sc.make(answer, before); m.err == nil {
+			m.segment = v.segment(l, m.list, m.from, left)
+			m.lost, m.err = l.cores.commit(ctx, &pb.ResumeCommit{Before: before, Segment: m.segment})
+		}
+		l.post(m)
+	})
+}
+
+// homeEvents are what happened to the user behind the snapshot that the core sent.
+func (v *move) homeEvents() (list []buffered) {
+	sp := v.spans[v.session.bucket]
+	if sp == nil {
+		return nil
+	}
+	sp.events(func(seq uint64, _ int, e *pb.Event) {
+		if seq > v.user.Sequence && ofUser(e) && addressee(e) == v.session.user {
+			list = append(list, buffered{seq, e})
+		}
+	})
+	return list
+}
+
+// learnLate takes in what the user's bucket said while the move was under way.
+func (v *move) learnLate() {
+	for _, b := range v.homeEvents() {
+		v.learn(&pb.Entry{Events: []*pb.Event{b.event}})
+	}
+}
+
+// seatGuild gives a visited guild's place to the session, unless it has to be shown the guild anew.
+func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool) {
+	s, g := v.session, m.guild
+	stays, any := g.row(s.user) != nil, false
+	v.spans[id.Bucket()].events(func(_ uint64, _ int, e *pb.Event) {
+		if proto.ID(e.Guild) != id || ofUser(e) {
+			return
+		}
+		any = true
+		switch {
+		case e.Type == proto.EventGuildDelete:
+			stays = false
+		case e.Type == proto.EventGuildMemberAdd && proto.ID(e.Id) == s.user, e.Type == proto.EventGuildMemberRemove && proto.ID(e.Id) == s.user:
+			stays = false // what is now is another stay than what was
+		}
+	})
+	if any && g.loaded {
+		sc.guilds[id] = g.clone()
+	}
+	delete(g.guests, m)
+	m.moving = nil
+	if stays {
+		g.place(m)
+		return
+	}
+	l.leave(m)
+	if in {
+		v.later = append(v.later, id)
+	}
+}
+
+// seatDirects does the same for direct channels.
+func (l *loop) seatDirects(v *move, sc *scene) {
+	s := v.session
+	for _, id := range distinct(v.directs) {
+		if !v.shown(id) || v.spans[id.Bucket()] == nil {
+			continue
+		}
+		changed, had := false, true
+		v.spans[id.Bucket()].events(func(_ uint64, _ int, e *pb.Event) {
+			if proto.ID(e.Channel) != id || proto.ID(e.User) != s.user || e.Type != proto.EventInternalDirectShown && e.Type != proto.EventInternalDirectHidden {
+				return
+			}
+			if !changed {
+				had = e.Type == proto.EventInternalDirectHidden
+			}
+			changed = true
+		})
+		if !had || !changed && !slices.Contains(listedDirects(v.user), id) {
+			continue
+		}
+		sc.directs[id] = struct{}{}
+		if changed {
+			continue
+		}
+		p := &seat{session: s, channel: id, loaded: true, sequence: l.applied[id.Bucket()], last: v.opened[id]}
+		if i := slices.Index(v.follows, id.Bucket()); i >= 0 && id.Bucket() != s.bucket {
+			v.follows = slices.Delete(v.follows, i, i+1)
+			p.followed = true
+		}
+		s.directs[id] = p
+	}
+}
+
+// make makes the replay, and says where it begins.
+func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) ([]told, []*pb.ResumePosition, error) {
+	if n := answer.Within; n > 0 {
+		if len(before.Segments) == 0 {
+			return nil, nil, errReplay
+		}
+		// The client is inside of an earlier replay: that is made once more, as far as it went, and what the client has of it is left out.
+		last := before.Segments[len(before.Segments)-1]
+		first := *sc
+		first.spans = map[int]*span{}
+		for _, p := range last.To {
+			if sp := sc.spans[int(p.Bucket)]; sp != nil {
+				first.spans[int(p.Bucket)] = sp.up(below(p))
+			}
+		}
+		first.whole = sc.spans
+		list, err := first.replay()
+		if err != nil {
+			return nil, nil, err
+		}
+		if int64(len(list)) < n {
+			return nil, nil, errReplay
+		}
+		spans := map[int]*span{}
+		for b, p := range first.positionAfter(list, n) {
+			spans[b] = sc.spans[b].at(p)
+		}
+		for b, sp := range sc.spans {
+			if spans[b] == nil {
+				spans[b] = sp
+			}
+		}
+		sc.spans = spans
+	}
+	list, err := sc.replay()
+	var from []*pb.ResumePosition
+	for _, sp := range sc.spans {
+		from = append(from, sp.from)
+	}
+	return list, from, err
+}
+
+// segment is the session's stay here, as the registry is to have it.
+func (v *move) segment(l *loop, list []told, from []*pb.ResumePosition, left []*pb.JournalPlace) *pb.ResumeSegment {
+	n := int64(len(list))
+	base := (v.ic - v.answer.Lo - n) &^ (baseStep - 1) // at most ic - (lo + n)
+	seg := &pb.ResumeSegment{N: v.answer.N, Edge: l.cfg.Name, Boot: l.journal.Boot(), Base: base, S0: v.s, Lo: v.answer.Lo, Replayed: n, Ic: v.ic,
+		From: from, To: v.to, Waiting: v.answer.Waiting, Left: left, TimeMs: l.now().UnixMilli(), Tail: v.answer.Tail}
+	return seg
+}
+
+// unshown are the places that the client has not at ic.
+func (v *move) unshown() (left []*pb.JournalPlace) {
+	if p := looksLike(v.session.posture.wish.status); !p.Gone {
+		left = append(left, p)
+	}
+	for _, id := range v.later {
+		left = append(left, &pb.JournalPlace{Place: uint64(id)})
+	}
+	for id, since := range v.opened {
+		if v.session.directs[id] == nil {
+			left = append(left, &pb.JournalPlace{Place: uint64(id), Since: uint64(since)})
+		}
+	}
+	return left
+}
+
+// commit has a core note the move.
+func (c *cores) commit(ctx context.Context, call *pb.ResumeCommit) (lost bool, err error) {
+	ans := new(pb.ResumeCommitAnswer)
+	err = c.ask(ctx, "resumed", call, ans, func() error {
+		if ans.Error != "" || !ans.Ok && !ans.Lost {
+			return errors.New("not noted: " + ans.Error)
+		}
+		return nil
+	})
+	return ans.Lost, err
+}
+
+// arrived ends a move: it is noted, and the client may be told.
+type arrived struct {
+	move    *move
+	list    []told
+	from    []*pb.ResumePosition
+	segment *pb.ResumeSegment
+	lost    bool
+	err     error
+}
+
+func (m arrived) apply(l *loop) {
+	v, s := m.move, m.move.session
+	switch {
+	case s.dropped:
+		return
+	case m.err != nil:
+		l.giveUp(v, m.err)
+		return
+	case m.lost:
+		l.giveUp(v, errors.New("somebody else moved the session"))
+		return
+	}
+	s.held, s.gen = nil, l.generationAt(m.segment.Base)
+	s.record = gproto.Clone(v.answer.Record).(*pb.ResumeRecord)
+	s.record.Segments = append(s.record.Segments, m.segment)
+	if n := len(s.record.Segments); n > maxSegments {
+		s.record.Segments = s.record.Segments[n-maxSegments:]
+	}
+	l.byKey[s.key] = s
+	s.ring.lost = v.ic
+	for i, t := range m.list {
+		l.replayed(s, t.event, m.segment.Lo+int64(i))
+	}
+	l.send(s, &event{index: v.ic, kind: proto.EventResumed, body: []byte("{}")})
+	for _, e := range v.held {
+		s.last = max(s.last, e.index)
+		if !e.fleeting {
+			s.ring.push(e)
+		}
+		l.send(s, e)
+	}
+	if i := slices.Index(v.follows, s.bucket); i >= 0 { // the session's from now on
+		v.follows = slices.Delete(v.follows, i, i+1)
+	}
+	l.endMove(v)
+	for _, id := range v.later {
+		if l.join(s, id); s.guilds[id] != nil && v.nothing {
+			s.guilds[id].listed = true
+		}
+	}
+	for _, id := range distinct(v.directs) {
+		w := v.waiting[id]
+		switch since, opened := v.opened[id]; {
+		case s.directs[id] != nil:
+		case opened:
+			l.openDirect(s, id, since)
+		case w != nil && !w.Shown:
+			l.openDirect(s, id, proto.ID(w.Since))
+		}
+	}
+	l.reporter.show(s)
+	l.catchUp(s, 0)
+	resumes.WithLabelValues("moved").Inc()
+	replays.Observe(float64(len(m.list)))
+}
+
+// replayed sends one frame of a replay under its number.
+func (l *loop) replayed(s *session, e *event, number int64) {
+	if s.client == nil {
+		return
+	}
+	body := e.body
+	if e.bareFor(s) {
+		body = e.bare
+	}
+	l.payload = appendDispatch(l.payload[:0], e.kind, number, body)
+	l.delivered++
+	l.out = append(l.out, outgoing{client: s.client, frame: l.encoder.frame(s.client.compress, l.payload, false)})
+}
+
+// generationAt is the generation of sessions that moved here with a base.
+func (l *loop) generationAt(base int64) *generation {
+	g := l.moved[base]
+	if g == nil {
+		g = &generation{base: base}
+		l.moved[base] = g
+	}
+	return g
+}

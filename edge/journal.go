@@ -1,0 +1,182 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+// Times of the journal (resume.md, rules 2 to 4).
+const (
+	snapshotEvery = time.Minute
+	maxUnacked    = 10 * time.Second // of a record; then the edge may be cut off
+	maxSilence    = 30 * time.Second // of the hub
+	speakEvery    = time.Minute      // a session hears at least so often, so that its s does not outlive the journal
+	writeTimeout  = 5 * time.Second
+	ackTimeout    = 5 * time.Second // before READY
+)
+
+// A journal takes records before sockets get what they tell of. relay.Journal is one.
+type journal interface {
+	// Boot tells this start of the edge from those before.
+	Boot() uint64
+	// Write returns when the record has left the process; its boot, number, from and time are filled in.
+	Write(ctx context.Context, r *pb.JournalRecord) error
+	// WaitAcked waits until everything up to an index is stored.
+	WaitAcked(ctx context.Context, index int64) error
+	// Oldest is the age of the oldest record that is not known to be stored.
+	Oldest() time.Duration
+}
+
+var errNoJournal = errors.New("edge: the journal takes nothing")
+
+// bucketStart says that a bucket is followed from a position on.
+type bucketStart struct {
+	bucket   int
+	sequence uint64
+}
+
+func (l *loop) onStart(bucket int, seq uint64) { l.post(bucketStart{bucket, seq}) }
+
+// apply gives the start an index of its own, a hole, so that whoever waits for its acknowledgement can name it.
+func (m bucketStart) apply(l *loop) {
+	l.applied[m.bucket], l.started[m.bucket] = m.sequence, true
+	l.index++
+	l.cursor.record.Starts = append(l.cursor.record.Starts, &pb.JournalStart{Index: l.index, Bucket: uint32(m.bucket), Sequence: m.sequence})
+}
+
+// note journals what became of a session's place.
+func (l *loop) note(s *session, p *pb.JournalPlace) {
+	if l.sandbox == nil && s.key != 0 {
+		p.Session, p.Index = s.key, l.index
+		l.cursor.record.Places = append(l.cursor.record.Places, p)
+	}
+}
+
+// journalize writes what this batch has for the journal.
+func (l *loop) journalize() error {
+	r := l.cursor.record
+	now := l.now()
+	if l.journal == nil || l.index == l.journaled && len(r.Starts) == 0 && len(r.Places) == 0 && now.Sub(l.snapshot) < snapshotEvery {
+		return nil
+	}
+	if now.Sub(l.snapshot) >= snapshotEvery {
+		r.Snapshot = l.position()
+	}
+	r.To = l.index
+	ctx, cancel := context.WithTimeout(l.ctx, writeTimeout)
+	defer cancel()
+	if err := l.journal.Write(ctx, r); err != nil {
+		return errors.Join(errNoJournal, err) // the record stays, and grows
+	}
+	if r.Snapshot != nil {
+		l.snapshot = now
+	}
+	l.journaled, l.cursor.record = l.index, &pb.JournalRecord{}
+	return nil
+}
+
+// position is where the edge stands.
+func (l *loop) position() *pb.JournalSnapshot {
+	snap := &pb.JournalSnapshot{}
+	for b, started := range l.started {
+		if started {
+			snap.Buckets, snap.Sequences = append(snap.Buckets, uint32(b)), append(snap.Sequences, l.applied[b])
+		}
+	}
+	for _, s := range l.sessions {
+		if s.held != nil && !s.held.fixed {
+			continue // where it begins here is not yet said
+		}
+		snap.Waiting = append(snap.Waiting, s.waiting()...)
+	}
+	return snap
+}
+
+// looksPlace stands in the journal for how a session wishes to look, since nobody shall be seen elsewhere who did not wish to be seen here. Since is
+// the status, as its place in looksOrder; online, which most are, goes without saying.
+const looksPlace = proto.ID(1<<64 - 1)
+
+var looksOrder = []proto.Status{proto.StatusOnline, proto.StatusIdle, proto.StatusDND, proto.StatusInvisible}
+
+// looksLike is the journal's word for a status.
+func looksLike(status proto.Status) *pb.JournalPlace {
+	n := max(slices.Index(looksOrder, status), 0)
+	return &pb.JournalPlace{Place: uint64(looksPlace), Since: uint64(n), Gone: n == 0}
+}
+
+// waiting lists the places that the session was not shown, and how it looks.
+func (s *session) waiting() (list []*pb.JournalPlace) {
+	if s.key == 0 {
+		return nil
+	}
+	if p := looksLike(s.posture.wish.status); !p.Gone {
+		p.Session = s.key
+		list = append(list, p)
+	}
+	for id, m := range s.guilds {
+		if m.class == nil {
+			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id)})
+		}
+	}
+	for id, p := range s.directs {
+		if !p.loaded {
+			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Since: uint64(p.since)})
+		}
+	}
+	return list
+}
+
+// journaledSoon waits until the journal has what the loop knows now: READY depends on where the buckets of the session begin.
+func (l *loop) journaledSoon(ctx context.Context) error {
+	if l.journal == nil {
+		return nil
+	}
+	index, err := ask(ctx, l, func() int64 { return l.index })
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	return l.journal.WaitAcked(ctx, index)
+}
+
+// cutOff tells why the edge may be the only one to know what it numbers; nil: it is not.
+func (l *loop) cutOff(now time.Time) error {
+	if l.journal == nil {
+		return nil
+	}
+	if age := l.journal.Oldest(); age > maxUnacked {
+		return errors.New("edge: the journal was not acknowledged for " + age.Round(time.Second).String())
+	}
+	if beat := l.beat(); !beat.IsZero() && now.Sub(beat) > maxSilence {
+		return errors.New("edge: no beat of a hub for " + now.Sub(beat).Round(time.Second).String())
+	}
+	return nil
+}
+
+// isolate closes everybody, resumably: what they would be told nobody else could go on from.
+func (l *loop) isolate(why error) {
+	n := 0
+	for c := range l.clients {
+		if c.session != nil {
+			c.conn.Close(proto.CloseUnknown)
+			n++
+		}
+	}
+	if n > 0 {
+		isolations.Inc()
+		l.log.Warn("sessions closed", "connections", n, "err", why)
+	}
+}
+
+// speak has sessions that heard nothing for long hear the current number.
+func (l *loop) speak(s *session, now time.Time) {
+	if s.client != nil && s.held == nil && now.Sub(s.spoken) >= speakEvery {
+		l.send(s, &event{index: l.index, kind: proto.EventPresencesReplace, body: []byte("[]"), fleeting: true})
+	}
+}

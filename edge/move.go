@@ -1,0 +1,456 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	gproto "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+const (
+	moveTimeout        = 25 * time.Second // from RESUME to the first frame; resume.md allows 30
+	maxHeldWhileMoving = 1 << 14          // events that a session gets while its replay is made
+)
+
+var errReplay = errors.New("the log cannot be replayed")
+
+// A move brings a session that was elsewhere, or was let go here, to this edge (resume.md, rules 8 to 11). A core says how far the client is. The edge
+// follows all buckets of the session and loads its guilds; once it has applied what the client has, it fixes where the session goes live,
+// collects what the log holds from the client's position to there, replays that by the rights of each moment, has a core note the move, and only
+// then sends a byte. Owned by the loop, but for what its tasks are given.
+type move struct {
+	client  *client
+	answer  *pb.ResumeAnswer
+	user    *pb.UserSnapshot
+	session *session
+	begun   time.Time
+	s       int64 // that the client has
+
+	from    map[int]*pb.ResumePosition
+	waiting map[proto.ID]*pb.JournalPlace
+	nothing bool                  // not shown but what waiting says was
+	guilds  []proto.ID            // of the user, now or at the client's position
+	opened  map[proto.ID]proto.ID // direct channels that came into the list since, and the id of that
+	directs []proto.ID
+	follows []int // buckets, each followed once for the move
+
+	spans     map[int]*span
+	starts    map[int]uint64 // where the collected entries of a bucket begin
+	read      bool           // what was before them is there
+	unsettled int            // guilds that load
+	joins     []proto.ID     // guilds that the user joined meanwhile
+
+	fixed bool
+	ic    int64
+	to    []*pb.ResumePosition // where each bucket was at ic
+	later []proto.ID
+	held  []*event // since ic
+}
+
+// shown tells whether the client was shown a guild or direct channel at its position.
+func (v *move) shown(id proto.ID) bool {
+	if v.from[id.Bucket()] == nil {
+		return false // nobody followed it
+	}
+	if w := v.waiting[id]; w != nil {
+		return w.Shown
+	}
+	return !v.nothing
+}
+
+// looks is how the session wished to look.
+func (v *move) looks() proto.Status {
+	if w := v.waiting[looksPlace]; w != nil && !w.Gone && w.Since < uint64(len(looksOrder)) {
+		return looksOrder[w.Since]
+	}
+	return proto.StatusOnline
+}
+
+// resumeElsewhere asks the cores where the session is and what its client has.
+func (l *loop) resumeElsewhere(m resumeAsk) {
+	c := m.client
+	c.phase = identifying
+	l.task(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+		defer cancel()
+		ans, err := l.cores.locate(ctx, &pb.ResumeCall{Token: m.token, Session: m.id, S: m.seq, Edge: l.cfg.Name, Boot: l.journal.Boot()})
+		l.post(located{m, ans, err})
+	})
+}
+
+// locate asks until somebody can say.
+func (c *cores) locate(ctx context.Context, call *pb.ResumeCall) (*pb.ResumeAnswer, error) {
+	ans := new(pb.ResumeAnswer)
+	err := c.ask(ctx, "resume", call, ans, func() error {
+		if ans.Outcome == pb.ResumeAnswer_RETRY {
+			return errors.New(ans.Why)
+		}
+		return nil
+	})
+	return ans, err
+}
+
+// located goes on with a resume once a core has found the session.
+type located struct {
+	ask    resumeAsk
+	answer *pb.ResumeAnswer
+	err    error
+}
+
+func (m located) apply(l *loop) {
+	c := m.ask.client
+	if c.gone || c.phase != identifying {
+		return
+	}
+	c.phase = fresh
+	user := new(pb.UserSnapshot)
+	if m.err == nil && m.answer.Outcome == pb.ResumeAnswer_OK {
+		m.err = gproto.Unmarshal(m.answer.User, user)
+	}
+	switch {
+	case m.err != nil:
+		resumes.WithLabelValues("no_answer").Inc()
+		l.log.Warn("resume", "err", m.err)
+		c.conn.Close(proto.CloseRestart)
+	case m.answer.Outcome == pb.ResumeAnswer_BAD_TOKEN:
+		resumes.WithLabelValues("bad_token").Inc()
+		c.badToken()
+	case m.answer.Outcome == pb.ResumeAnswer_OK:
+		l.moveHere(m, user)
+	default:
+		resumes.WithLabelValues("unknown").Inc()
+		l.log.Info("session not resumed", "why", m.answer.Why)
+		l.invalidate(c)
+	}
+}
+
+// moveHere makes the session, still silent.
+func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
+	c, o := m.ask.client, m.answer.Record.Origin
+	if old := l.sessions[m.ask.id]; old != nil {
+		l.closeSession(old, proto.CloseUnknown)
+	}
+	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
+		opened: map[proto.ID]proto.ID{}, spans: map[int]*span{}, starts: map[int]uint64{}}
+	for _, p := range m.answer.From {
+		v.from[int(p.Bucket)] = p
+	}
+	for _, w := range m.answer.Waiting {
+		if w.Place == 0 {
+			v.nothing = true
+			continue
+		}
+		v.waiting[proto.ID(w.Place)] = w
+	}
+	s := &session{id: m.ask.id, key: o.Key, user: proto.ID(o.User), bucket: proto.ID(o.User).Bucket(), intents: o.Intents,
+		shard: [2]int{int(o.Shard), int(max(o.Shards, 1))}, large: int(o.Large), gen: l.gen, token: hashToken(m.ask.token), auth: proto.ID(m.answer.Login),
+		guilds: map[proto.ID]*membership{}, directs: map[proto.ID]*seat{}, closed: map[proto.ID]closing{}, client: c, held: v, last: l.index, spoken: l.now(),
+		ring: ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
+	s.posture = posture{wish: wish{status: v.looks()}, device: deviceOf(nil), active: l.now()}
+	v.session = s
+	l.sessions[s.id] = s
+	l.user(s.user).sessions[s] = struct{}{}
+	c.session, c.phase = s, live
+	sessionsGauge.Inc()
+	l.task(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+		defer cancel()
+		err := v.gather(ctx, l)
+		if !l.post(gathered{v, err}) {
+			v.letGo(l)
+		}
+	})
+}
+
+// gather finds out which buckets the session needs, and follows them.
+func (v *move) gather(ctx context.Context, l *loop) error {
+	home := v.session.bucket
+	if err := v.follow(ctx, l, home); err != nil {
+		return err
+	}
+	for _, id := range v.user.Guilds {
+		v.guilds = append(v.guilds, proto.ID(id))
+	}
+	v.directs = listedDirects(v.user)
+	if p := v.from[home]; p != nil && v.user.Sequence > 0 {
+		err := l.interest.reader.Range(ctx, home, below(p), v.user.Sequence, func(seq uint64, e *pb.Entry) error {
+			v.learn(e)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	v.guilds = slices.DeleteFunc(distinct(v.guilds), func(id proto.ID) bool { return !v.session.inShard(id) })
+	v.directs = distinct(v.directs)
+	if v.session.shard[0] != directShard {
+		v.directs = nil
+	}
+	buckets := map[int]bool{}
+	for _, id := range slices.Concat(v.guilds, v.directs) {
+		buckets[id.Bucket()] = true
+	}
+	delete(buckets, home)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(followsAtOnce)
+	var mu sync.Mutex
+	for b := range buckets {
+		g.Go(func() error {
+			if err := l.interest.follow(ctx, b); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			v.follows = append(v.follows, b)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (v *move) follow(ctx context.Context, l *loop, bucket int) error {
+	if err := l.interest.follow(ctx, bucket); err != nil {
+		return err
+	}
+	v.follows = append(v.follows, bucket)
+	return nil
+}
+
+// learn takes from the user's bucket what the session had to do with and has no more.
+func (v *move) learn(entry *pb.Entry) {
+	for _, e := range entry.Events {
+		if proto.ID(e.User) != v.session.user {
+			continue
+		}
+		switch e.Type {
+		case proto.EventInternalGuildLeft, proto.EventInternalGuildJoined:
+			v.guilds = append(v.guilds, proto.ID(e.Guild))
+		case proto.EventInternalDirectClosed:
+			v.directs = append(v.directs, proto.ID(e.Channel))
+		case proto.EventInternalDirectOpened:
+			v.directs = append(v.directs, proto.ID(e.Channel))
+			v.opened[proto.ID(e.Channel)] = openingOf(e)
+		}
+	}
+}
+
+// below is the sequence above which a client at p may lack something.
+func below(p *pb.ResumePosition) uint64 { return max(p.Sequence, 1) - 1 }
+
+func distinct(ids []proto.ID) []proto.ID {
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// letGo gives back the buckets that a move holds.
+func (v *move) letGo(l *loop) {
+	for _, b := range v.follows {
+		l.interest.release(b)
+	}
+	v.follows = nil
+}
+
+// gathered has everything followed: from here on the loop collects.
+type gathered struct {
+	move *move
+	err  error
+}
+
+func (m gathered) apply(l *loop) {
+	v, s := m.move, m.move.session
+	if m.err != nil || s.dropped {
+		l.giveUp(v, m.err)
+		return
+	}
+	for _, b := range v.follows {
+		from := v.from[b]
+		if from == nil {
+			continue // nothing of it was shown
+		}
+		v.spans[b], v.starts[b] = &span{from: from}, l.applied[b]
+		if l.moves[b] == nil {
+			l.moves[b] = map[*move]struct{}{}
+		}
+		l.moves[b][v] = struct{}{}
+	}
+	for _, id := range v.guilds {
+		if v.shown(id) {
+			v.unsettled++
+			l.visit(v, id)
+		}
+	}
+	starts := v.starts // nobody changes it
+	l.task(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+		defer cancel()
+		past := map[int][]logEntry{}
+		var mu sync.Mutex
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(followsAtOnce)
+		for b, to := range starts {
+			g.Go(func() error {
+				var list []logEntry
+				err := l.interest.reader.Range(ctx, b, below(v.from[b]), to, func(seq uint64, e *pb.Entry) error {
+					list = append(list, logEntry{b, seq, e})
+					return nil
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				past[b] = list
+				return err
+			})
+		}
+		l.post(pastRead{v, past, g.Wait()})
+	})
+}
+
+// visit loads a guild for a session that is to have a place in it without a word.
+func (l *loop) visit(v *move, id proto.ID) {
+	g := l.guilds[id]
+	if g == nil {
+		g = &guild{id: id, idle: l.now()}
+		l.guilds[id] = g
+		guildsGauge.Inc()
+	}
+	m := &membership{session: v.session, guild: g, moving: v}
+	v.session.guilds[id] = m
+	if g.loaded {
+		l.admit(g, m)
+		return
+	}
+	g.waiting = append(g.waiting, m)
+	if len(g.waiting) == 1 {
+		l.load(g, 0)
+	}
+}
+
+// settle takes note that a visited guild is loaded, and that it is known whether the user is a member now.
+func (l *loop) settle(m *membership) {
+	v, g := m.moving, m.guild
+	if m.settled {
+		return
+	}
+	m.settled = true
+	if g.guests == nil {
+		g.guests = map[*membership]struct{}{}
+	}
+	g.guests[m] = struct{}{}
+	v.unsettled--
+	l.tryFix(v)
+}
+
+// pastRead brings what the log held before the loop began to collect.
+type pastRead struct {
+	move *move
+	past map[int][]logEntry
+	err  error
+}
+
+func (m pastRead) apply(l *loop) {
+	v := m.move
+	if m.err != nil || v.session.dropped {
+		l.giveUp(v, m.err)
+		return
+	}
+	for b, list := range m.past {
+		v.spans[b].entries = append(list, v.spans[b].entries...)
+	}
+	v.read = true
+	l.tryFix(v)
+}
+
+// collect hands an entry to the moves that want it.
+func (l *loop) collect(m logEntry) {
+	for v := range l.moves[m.bucket] {
+		if sp := v.spans[m.bucket]; m.sequence >= sp.from.Sequence {
+			sp.entries = append(sp.entries, m)
+		}
+		l.tryFix(v)
+	}
+}
+
+// tryFix goes on once all is loaded, read, and applied as far as the client is.
+func (l *loop) tryFix(v *move) {
+	if v.fixed || !v.read || v.unsettled > 0 || v.session.dropped {
+		return
+	}
+	for b, p := range v.from {
+		if sp := v.spans[b]; sp == nil {
+			continue
+		}
+		need := below(p)
+		if p.Events > 0 || p.Frames > 0 {
+			need = p.Sequence
+		}
+		if l.applied[b] < need {
+			return
+		}
+	}
+	for id, m := range v.session.guilds { // the tables are of a moment that may be ahead of the log here
+		need := m.guild.sequence
+		if row := m.guild.members[v.session.user]; row != nil {
+			need = max(need, row.sequence)
+		}
+		if m.guild.loaded && l.applied[id.Bucket()] < need {
+			return
+		}
+	}
+	v.fixed = true
+	l.fix(v)
+}
+
+// giveUp closes the connection of a move that comes to nothing; its client tries again.
+func (l *loop) giveUp(v *move, err error) {
+	if err != nil && !v.session.dropped {
+		resumes.WithLabelValues("failed").Inc()
+		l.log.Warn("session not moved", "user", v.session.user, "err", err)
+		l.hangUp(v.client, proto.CloseUnknown)
+	}
+	l.drop(v.session)
+}
+
+// endMove ends what a dropped session's move holds.
+func (l *loop) endMove(v *move) {
+	for b := range v.spans {
+		delete(l.moves[b], v)
+		if len(l.moves[b]) == 0 {
+			delete(l.moves, b)
+		}
+	}
+	v.letGo(l)
+}
+
+// holdBack keeps what a session gets before its replay is sent.
+func (l *loop) holdBack(v *move, e *event) {
+	if !v.fixed {
+		return // it is in the replay
+	}
+	if len(v.held) == maxHeldWhileMoving {
+		l.doomed = append(l.doomed, v.session)
+		l.hangUp(v.client, proto.CloseUnknown)
+		return
+	}
+	v.held = append(v.held, e)
+}
+
+// listedDirects are the direct channels of a user's list.
+func listedDirects(u *pb.UserSnapshot) (ids []proto.ID) {
+	for _, body := range u.Direct {
+		var ch proto.DirectChannel
+		if json.Unmarshal(body, &ch) == nil && ch.ID != 0 {
+			ids = append(ids, ch.ID)
+		}
+	}
+	return ids
+}
+
+func (v *move) String() string { return fmt.Sprintf("session of user %d at s %d", v.session.user, v.s) }

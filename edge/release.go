@@ -1,0 +1,49 @@
+package edge
+
+import (
+	"context"
+	"time"
+
+	gproto "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+const (
+	releasesAtOnce = 64
+	releaseWait    = 1500 * time.Millisecond // for the journal; the core asks for 2 s
+)
+
+// answerRelease closes a session that resumes elsewhere, and says how far the edge has numbered once that is journaled.
+func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
+	var call pb.ReleaseCall
+	if gproto.Unmarshal(body, &call) != nil {
+		return nil
+	}
+	answer := &pb.ReleaseAnswer{}
+	if l.journal == nil || call.Boot != l.journal.Boot() {
+		answer.Gone = true
+	} else {
+		index, err := ask(ctx, l, func() int64 { return l.letGo(call.Session) })
+		if err != nil {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, releaseWait)
+		defer cancel()
+		answer.Index, answer.Pending = index, l.journal.WaitAcked(ctx, index) != nil
+	}
+	out, err := gproto.Marshal(answer)
+	if err != nil {
+		return nil // numbers
+	}
+	return out
+}
+
+// letGo ends a session here, and gives the number that is current.
+func (l *loop) letGo(key uint64) int64 {
+	if s := l.byKey[key]; s != nil && s.held == nil {
+		l.closeSession(s, proto.CloseUnknown)
+	}
+	return l.index
+}
