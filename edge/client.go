@@ -39,6 +39,9 @@ type client struct {
 	// Any goroutine.
 	lastBeat atomic.Int64 // Unix nanoseconds
 
+	// Owned by the drain.
+	sentAway bool // it was told to go
+
 	// Owned by the connection's reader: OnFrame.
 	window time.Time
 	frames int

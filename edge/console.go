@@ -25,11 +25,13 @@ type Sessions struct {
 	Next     *string       `json:"next"` // the after of the next page; null: there is none
 }
 
-// Console serves pages of JSON for operators below /admin/v1/: GET edge, GET sessions, POST sessions/{id}/close. It judges nobody: whoever reaches it
+// Console serves pages of JSON for operators below /admin/v1/: GET edge, GET and POST drain, GET sessions, POST sessions/{id}/close. It judges nobody: whoever reaches it
 // is an operator. No page holds what would let anybody resume a session.
 func (s *Server) Console() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+consolePrefix+"edge", s.standing)
+	mux.HandleFunc("GET "+consolePrefix+"drain", s.tellDrain)
+	mux.HandleFunc("POST "+consolePrefix+"drain", s.orderDrain)
 	mux.HandleFunc("GET "+consolePrefix+"sessions", s.listSessions)
 	mux.HandleFunc("POST "+consolePrefix+"sessions/{id}/close", s.shutSession)
 	return mux

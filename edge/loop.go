@@ -39,7 +39,8 @@ type loop struct {
 	tasks    sync.WaitGroup
 	open     atomic.Int64 // connections
 	draining atomic.Bool
-	pace     pace // of deliveries
+	taken    atomic.Int64 // sessions that other edges took
+	pace     pace         // of deliveries
 
 	// Owned by run's goroutine.
 	index    int64 // arrival index of the last numbered event
@@ -118,10 +119,7 @@ func (l *loop) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case m := <-l.inbox:
-			m.apply(l)
-			l.takeMore()
-			l.dropDoomed()
-			l.flush()
+			l.batch(m)
 		case t := <-tick.C:
 			loopLag.Observe(time.Since(t).Seconds())
 			l.tick()
@@ -134,7 +132,14 @@ func (l *loop) run(ctx context.Context) error {
 	}
 }
 
-// takeMore applies what waits already, so that a batch grows with the load.
+// batch applies a message and what waits already behind it, so that a batch grows with the load, and lets out what that gave.
+func (l *loop) batch(m message) {
+	m.apply(l)
+	l.takeMore()
+	l.dropDoomed()
+	l.flush()
+}
+
 func (l *loop) takeMore() {
 	for range maxBatch {
 		select {

@@ -27,6 +27,7 @@ type Server struct {
 	ready   chan struct{}
 	since   time.Time
 	serving atomic.Bool // ready and not draining
+	drains  drains
 
 	// Set by Run before anything else sees them.
 	bus     *relay.Bus
@@ -119,10 +120,11 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil // a part failed: nothing left to drain
 		case <-ctx.Done():
 		}
-		s.drain(serving)
+		s.drainLast(serving, s.cfg.DrainWindow)
 		return nil
 	})
 	err = g.Wait()
+	s.noDrain()
 	s.loop.tasks.Wait()
 	s.cfg.Log.Info("edge stopped")
 	return err
@@ -145,7 +147,18 @@ func addrString(a net.Addr) string {
 
 // Healthy tells why nobody should be sent here: not serving, draining, or cut off from the hub.
 func (s *Server) Healthy() error {
-	if !s.serving.Load() {
+	switch {
+	case s.serving.Load():
+		return s.Linked()
+	case s.started():
+		return errDrains
+	}
+	return errNotServing
+}
+
+// Linked tells why the edge is of no use whether it drains or not: it has not begun, or is cut off from the hub.
+func (s *Server) Linked() error {
+	if !s.started() {
 		return errNotServing
 	}
 	if !s.bus.Connected() {

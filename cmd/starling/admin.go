@@ -21,12 +21,16 @@ type adminApp struct {
 	keys *config.Keys
 }
 
-func adminCommand(a *app) *cobra.Command {
+func newAdminApp(a *app) *adminApp {
 	d := &adminApp{app: a, keys: config.New("admin",
 		config.Key{Name: "data", Default: ".data", Kind: "DIR", Usage: "folder of starling dev, whose mesh.json says where the roles are"},
 		config.Key{Name: "admin", Default: "", Kind: "URL,...", Usage: "admin pages of roles, instead of --data"},
 		config.Key{Name: "json", Default: "off", Kind: config.Bool, Usage: "JSON for scripts instead of tables"})}
 	a.keys = append(a.keys, d.keys)
+	return d
+}
+
+func adminCommand(d *adminApp) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "admin",
 		Short: "See and steer what runs in a mesh: people, sessions, buckets, and the roles themselves",
@@ -47,6 +51,9 @@ did not answer, after it has shown what the others told.`,
   starling admin buckets
   starling admin move-bucket 7 core-2
   starling admin drain core-3
+
+  # send an edge's clients elsewhere
+  starling edge drain edge-2
 
   # everything about alice, then an end to all her logins
   starling admin users alice
@@ -69,16 +76,20 @@ did not answer, after it has shown what the others told.`,
 func (d *adminApp) do(cmd *cobra.Command, f func(ctx context.Context, desk *operator.Desk) error) error {
 	v := config.Load(d.keys, d.app.keys, d.file, d.getenv)
 	cfg := operator.Config{Data: v.Need("data"), Pages: v.URLs("admin", "http"), JSON: v.Switch("json"), Out: d.stdout, Err: d.stderr}
+	what := "admin"
+	if up := cmd.Parent(); up.Name() == "edge" {
+		what = "edge drain"
+	}
 	if err := v.Err(); err != nil {
-		return fmt.Errorf("admin: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	desk, err := operator.Open(cmd.Context(), cfg)
 	if err != nil {
-		return fmt.Errorf("admin: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer desk.Close()
 	if err := f(cmd.Context(), desk); err != nil {
-		return fmt.Errorf("admin: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

@@ -297,7 +297,7 @@ func TestAdminTeachesByExample(t *testing.T) {
 			look(sub)
 		}
 	}
-	look(adminCommand(&app{getenv: noEnv}))
+	look(adminCommand(newAdminApp(&app{getenv: noEnv})))
 }
 
 func TestAdminWithoutAMesh(t *testing.T) {

@@ -26,7 +26,8 @@ func edgeCommand(a *app) *cobra.Command {
 	return a.command(&cobra.Command{
 		Short: "Hold the connections of clients",
 		Long: `An edge serves the gateway (WebSocket) and forwards REST. It keeps no data, knows no database and opens no connection but to its
-leaf; any edge may vanish at any moment. On SIGTERM its /readyz fails, clients are sent elsewhere, and it stops.`,
+leaf; any edge may vanish at any moment. On SIGTERM its /readyz fails, clients are sent elsewhere within the drain window, and it stops; "starling edge
+drain" does the same to an edge that is to live on.`,
 		Example: `  starling edge --leaf nats://127.0.0.1:4223 --mesh-cert edge-1.pem --mesh-key edge-1-key.pem --mesh-ca mesh-ca.pem --tls 0.0.0.0:443 --tls-cert chain.pem \
     --tls-key key.pem --public-url https://chat.example.org:443 --admin 127.0.0.1:9090`,
 	}, keys, func(ctx context.Context, v *config.Values) error {

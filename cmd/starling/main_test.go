@@ -62,7 +62,8 @@ func until(t *testing.T, what string, ok func() bool) {
 func TestEveryCommandTeachesByExample(t *testing.T) {
 	root := newRoot(&app{getenv: noEnv, stdout: &text{}, stderr: &text{}})
 	var names []string
-	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+	drain, _, _ := root.Find([]string{"edge", "drain"})
+	for _, c := range append([]*cobra.Command{drain, root}, root.Commands()...) {
 		names = append(names, c.Name())
 		if c.Short == "" || c.Long == "" || !strings.Contains(c.Example, "starling") {
 			t.Errorf("%s: want a short text, a long one, and examples", c.Name())
@@ -75,7 +76,7 @@ func TestEveryCommandTeachesByExample(t *testing.T) {
 			t.Errorf("%s --help shows no examples:\n%s", c.Name(), out.String())
 		}
 	}
-	if got, want := strings.Join(names, " "), "starling admin chaos chat core dev edge hasher hub leaf migrate seed version"; got != want {
+	if got, want := strings.Join(names, " "), "drain starling admin chaos chat core dev edge hasher hub leaf migrate seed version"; got != want {
 		t.Errorf("commands: got %s, want %s", got, want)
 	}
 }
@@ -90,6 +91,10 @@ func TestMistakesOfARoleAreToldAtOnce(t *testing.T) {
 			"leaf (from --leaf)", "tls-cert: must be set", "drain-window (from STARLING_EDGE_DRAIN_WINDOW)", "secret-file: must be set"}},
 		{"dev --leaves 99 --http= --restart --log loud", []string{"edges (from STARLING_DEV_EDGES)", "leaves (from --leaves)", "http (from --http): must be set",
 			"restart (from --restart): goes with --processes", "log (from --log)"}},
+		{"edge drain edge-1 --window 2h", []string{"--window: want 0s to 1h"}},
+		{"edge drain edge-1 --undo --window 1s", []string{"--undo takes no --window"}},
+		{"edge drain", []string{"accepts 1 arg"}},
+		{"edge drain edge-1 --data /nonexistent", []string{"edge drain: no mesh runs on /nonexistent"}},
 		{"hub --nats nowhere --sync-always=perhaps", []string{"nats (from --nats)", "sync-always (from --sync-always)", "secret-file"}},
 		{"leaf --hub=x --secret-file /nonexistent", []string{"hub (from --hub)", "secret-file (from --secret-file)"}},
 		{"core --hub nats://10.0.0.1:4222", []string{"hub (from --hub): \"10.0.0.1:4222\": want a loopback address such as 127.0.0.1: STARLING_TEST_SWITCHES"}},

@@ -41,7 +41,9 @@ Every key of a role can be given in four ways; the later wins:
 	}
 	root.PersistentFlags().StringVar(&a.file, "config", "", "YAML file with a section per role")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(devCommand(a), hubCommand(a), leafCommand(a), coreCommand(a), edgeCommand(a), seedCommand(a), chatCommand(a), adminCommand(a), chaosCommand(a), migrateCommand(a), versionCommand(a), hasherCommand(a))
+	operators, edge := newAdminApp(a), edgeCommand(a)
+	edge.AddCommand(operators.edgeDrain())
+	root.AddCommand(devCommand(a), hubCommand(a), leafCommand(a), coreCommand(a), edge, seedCommand(a), chatCommand(a), adminCommand(operators), chaosCommand(a), migrateCommand(a), versionCommand(a), hasherCommand(a))
 	return root
 }
 

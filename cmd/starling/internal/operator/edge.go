@@ -19,6 +19,8 @@ var edgeKind = kind[edge.Standing]{
 	name: func(e *edge.Standing) string { return e.Name },
 	state: func(e *edge.Standing) (state, why string) {
 		switch {
+		case e.Drains && e.Connections == 0:
+			return "drained", ""
 		case e.Drains:
 			return "drains", ""
 		case e.Healthy != "":

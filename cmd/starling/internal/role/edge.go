@@ -2,8 +2,6 @@ package role
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/admin"
@@ -12,9 +10,8 @@ import (
 
 // An Edge takes clients.
 type Edge struct {
-	name     string
-	srv      *edge.Server
-	draining atomic.Bool
+	name string
+	srv  *edge.Server
 }
 
 // NewEdge makes an edge.
@@ -31,8 +28,6 @@ func PresenceRefresh(ttl time.Duration) time.Duration { return ttl * 5 / 12 }
 
 // Run is Node's: when ctx ends clients are sent elsewhere before sockets close.
 func (e *Edge) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { e.draining.Store(true) })
-	defer stop()
 	return e.srv.Run(ctx)
 }
 
@@ -42,9 +37,6 @@ func (e *Edge) Ready() <-chan struct{} { return e.srv.Ready() }
 // Probes is Node's. An edge that drains is healthy and not ready: nobody new is to come.
 func (e *Edge) Probes() admin.Probes {
 	return admin.Probes{Role: "edge", Name: e.name, Healthy: e.healthy, Check: e.srv.Check, Pages: e.srv.Console(), Ready: func() error {
-		if e.draining.Load() {
-			return errors.New("draining")
-		}
 		if err := started(e.srv.Ready()); err != nil {
 			return err
 		}
@@ -57,5 +49,5 @@ func (e *Edge) healthy() error {
 	if started(e.srv.Ready()) != nil {
 		return nil
 	}
-	return e.srv.Healthy()
+	return e.srv.Linked()
 }
