@@ -35,6 +35,7 @@ func (l *loop) fix(v *move) {
 		}
 	}
 	in := guildsAfter(v.user.Guilds, v.homeEvents())
+	v.in = in
 	for _, id := range distinct(append(in, v.joins...)) {
 		if s.guilds[id] == nil && s.inShard(id) {
 			v.later = append(v.later, id)
@@ -74,14 +75,14 @@ func (v *move) homeEvents() (list []buffered) {
 // learnLate takes in what the user's bucket said while the move was under way.
 func (v *move) learnLate() {
 	for _, b := range v.homeEvents() {
-		v.learn(&pb.Entry{Events: []*pb.Event{b.event}})
+		v.learn([]*pb.Event{b.event})
 	}
 }
 
 // seatGuild gives a visited guild's place to the session, unless it has to be shown the guild anew.
 func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool) {
 	s, g := v.session, m.guild
-	stays, any := g.row(s.user) != nil, false
+	stays, any, ended := g.row(s.user) != nil, false, false
 	v.spans[id.Bucket()].events(func(_ uint64, _ int, e *pb.Event) {
 		if proto.ID(e.Guild) != id || ofUser(e) {
 			return
@@ -89,16 +90,21 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 		any = true
 		switch {
 		case e.Type == proto.EventGuildDelete:
-			stays = false
+			stays, ended = false, true
 		case e.Type == proto.EventGuildMemberAdd && proto.ID(e.Id) == s.user, e.Type == proto.EventGuildMemberRemove && proto.ID(e.Id) == s.user:
 			stays = false // what is now is another stay than what was
 		}
 	})
-	if any && g.loaded {
+	switch {
+	case any && g.loaded:
 		sc.guilds[id] = g.clone()
+	case ended:
+		sc.guilds[id] = (&guild{id: id}).clone()
+	case !g.loaded:
+		v.ended = append(v.ended, id)
 	}
 	delete(g.guests, m)
-	m.moving = nil
+	m.moving, m.homed = nil, in
 	if stays {
 		g.place(m)
 		return
@@ -199,7 +205,14 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 		left = append(left, p)
 	}
 	for _, id := range v.later {
-		left = append(left, &pb.JournalPlace{Place: uint64(id)})
+		w := v.waiting[id]
+		told := v.shown(id) && !slices.Contains(v.ended, id) // by the replay
+		left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id) && !told, Gone: told || w != nil && w.Gone})
+	}
+	for id, m := range v.session.guilds {
+		if !m.homed {
+			left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: true})
+		}
 	}
 	for id, since := range v.opened {
 		if v.session.directs[id] == nil {
@@ -266,10 +279,19 @@ func (m arrived) apply(l *loop) {
 		v.follows = slices.Delete(v.follows, i, i+1)
 	}
 	l.endMove(v)
+	for _, id := range v.ended {
+		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: id})
+		gone.places = []*pb.JournalPlace{{Place: uint64(id), Guild: true, Gone: true}}
+		l.give(s, gone)
+	}
 	for _, id := range v.later {
-		if l.join(s, id); s.guilds[id] != nil && v.nothing {
-			s.guilds[id].listed = true
+		l.join(s, id)
+		m, w := s.guilds[id], v.waiting[id]
+		if m == nil {
+			continue
 		}
+		m.listed = v.nothing && !v.joined[id] && (w == nil || !w.Shown && !w.Gone) // else it was told of the end, or the replay says so
+		m.homed = slices.Contains(v.in, id)
 	}
 	for _, id := range distinct(v.directs) {
 		w := v.waiting[id]
@@ -277,7 +299,7 @@ func (m arrived) apply(l *loop) {
 		case s.directs[id] != nil:
 		case opened:
 			l.openDirect(s, id, since)
-		case w != nil && !w.Shown:
+		case w != nil && !w.Shown && !w.Gone:
 			l.openDirect(s, id, proto.ID(w.Since))
 		}
 	}

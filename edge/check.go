@@ -62,7 +62,7 @@ func (m checkAsk) apply(l *loop) {
 		}
 	}
 	for id, s := range l.sessions {
-		if u := l.reporter.users[s.user]; s.client != nil && (u == nil || !has(u.sessions, s)) {
+		if u := l.reporter.users[s.user]; s.client != nil && s.held == nil && (u == nil || !has(u.sessions, s)) {
 			fail("session %s: adds nothing to presence", id)
 		}
 	}

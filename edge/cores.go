@@ -20,12 +20,17 @@ var (
 
 // A cores asks the cores of the region over the bus, and asks again while they cannot say. Any goroutine may call it.
 type cores struct {
-	bus      *relay.Bus
+	bus      asker
 	region   string
 	refusals refusals
 }
 
-func newCores(bus *relay.Bus, region string) *cores { return &cores{bus: bus, region: region} }
+// An asker asks whoever answers on a subject. relay.Bus is one.
+type asker interface {
+	Request(ctx context.Context, subject string, body []byte) ([]byte, error)
+}
+
+func newCores(bus asker, region string) *cores { return &cores{bus: bus, region: region} }
 
 const (
 	callTimeout = 3 * time.Second // of one try

@@ -62,6 +62,7 @@ func (l *loop) number(s *session, e *event) *event {
 			for _, p := range e.places {
 				l.note(s, p)
 			}
+			l.reflects(e)
 		}
 		return e
 	}
@@ -75,6 +76,27 @@ func (l *loop) number(s *session, e *event) *event {
 		e.index = want
 	}
 	return e.numbered(want)
+}
+
+// here is the last event of a bucket that the loop's tables reflect. Width is 0 where all of the entry is applied.
+func (l *loop) here(bucket int) *pb.JournalEvent {
+	if at := l.cursor.at; at != nil && int(at.Bucket) == bucket {
+		return &pb.JournalEvent{Bucket: at.Bucket, Sequence: at.Sequence, Event: at.Event, Width: 1}
+	}
+	return &pb.JournalEvent{Bucket: uint32(bucket), Sequence: l.applied[bucket]}
+}
+
+// reflects journals how far in the log is what e shows. Nobody here lacks anything before that; and who gets e has no part of it coming, not even of
+// what was numbered for nobody.
+func (l *loop) reflects(e *event) {
+	for _, at := range e.asOf {
+		if at.Width > 0 {
+			at.Index, at.Width = e.index, 0
+			l.cursor.record.Events = append(l.cursor.record.Events, at)
+			continue
+		}
+		l.cursor.record.Starts = append(l.cursor.record.Starts, &pb.JournalStart{Index: e.index, Bucket: at.Bucket, Sequence: at.Sequence})
+	}
 }
 
 // numbered is e under an index.

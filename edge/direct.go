@@ -117,6 +117,9 @@ type directLoaded struct {
 }
 
 func (m directLoaded) apply(l *loop) {
+	if l.await(m) {
+		return
+	}
 	p, s := m.seat, m.seat.session
 	p.followed = p.followed || m.followed
 	if s.dropped || s.directs[p.channel] != p { // closed meanwhile
@@ -289,6 +292,12 @@ func (l *loop) askDirects(ctx context.Context, user *pb.UserSnapshot) []*heldDir
 		})
 	}
 	g.Wait()
+	l.askSnapshots(ctx, user, held)
+	return held
+}
+
+// askSnapshots asks for snapshots of the channels that are followed. Those that do not come stay as they are.
+func (l *loop) askSnapshots(ctx context.Context, user *pb.UserSnapshot, held []*heldDirect) {
 	for part := range slices.Chunk(held, wantsPerCall) {
 		var wants []*pb.DirectWant
 		for _, h := range part {
@@ -301,10 +310,11 @@ func (l *loop) askDirects(ctx context.Context, user *pb.UserSnapshot) []*heldDir
 			l.log.Warn("direct channels not loaded", "user", user.User, "err", err)
 		}
 		for _, h := range part {
-			h.snapshot = found[h.channel]
+			if found[h.channel] != nil {
+				h.snapshot = found[h.channel]
+			}
 		}
 	}
-	return held
 }
 
 func (l *loop) releaseDirects(held []*heldDirect) {

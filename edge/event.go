@@ -38,6 +38,7 @@ type event struct {
 	fleeting bool               // not kept for RESUME
 	others   []*event           // the same under other indices
 	places   []*pb.JournalPlace // what it shows to the one session that gets it
+	asOf     []*pb.JournalEvent // the last events of buckets that it reflects
 
 	encoded []encoded // for as long as several sessions may want the same bytes
 }

@@ -31,6 +31,7 @@ func deletedWhileLoading(t *testing.T, listed bool, want int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.applied[guildID.Bucket()] = 2
 	guildLoaded{guild: g, snapshot: &pb.GuildSnapshot{Sequence: 1, Body: body}}.apply(l)
 	gone := 0
 	s.ring.after(0, func(e *event) {

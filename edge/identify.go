@@ -97,7 +97,7 @@ func (m identifyAsk) apply(l *loop) {
 	l.task(func(ctx context.Context) {
 		ans, held, err := l.askIdentify(ctx, p)
 		if err == nil && !ans.Limited {
-			err = l.journaledSoon(ctx)
+			err = l.journaledSoon(ctx, ans.Key)
 		}
 		var directs []*heldDirect
 		if err == nil && !ans.Limited && p.shard[0] == directShard {
@@ -107,7 +107,7 @@ func (m identifyAsk) apply(l *loop) {
 			limited.WithLabelValues("starts").Inc()
 			wait(ctx, d) // what happens to the user meanwhile is kept
 		}
-		if !l.post(identified{p, ans, held, directs, err}) {
+		if !l.post(identified{pending: p, answer: ans, held: held, directs: directs, err: err}) {
 			l.releaseDirects(directs)
 			if held {
 				l.interest.release(p.user.Bucket())
@@ -168,10 +168,18 @@ type identified struct {
 	held    bool
 	directs []*heldDirect
 	err     error
+	asked   int // again
 }
 
 func (m identified) apply(l *loop) {
+	if l.await(m) {
+		return
+	}
 	p, c := m.pending, m.pending.client
+	if m.err == nil && m.answer.User != nil && m.held && !c.gone && m.asked < identifyAgain && p.tells(m) {
+		m.again(l)
+		return
+	}
 	if u := l.users[p.user]; u != nil {
 		delete(u.pending, p)
 		l.forgetUser(p.user, u)
@@ -259,6 +267,9 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	for id := range s.directs {
 		ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Shown: true})
 	}
+	if !p.tells(identified{answer: ans, directs: directs}) { // else what is told behind it would count as had
+		ready.asOf = l.shows(s)
+	}
 	l.give(s, ready)
 	s.ring = ring{maxEvents: s.ring.maxEvents, maxBytes: s.ring.maxBytes, lost: s.last} // a client without READY has nothing to resume
 	for _, b := range since {
@@ -276,7 +287,7 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	}
 	for _, id := range guilds {
 		if l.join(s, id); s.guilds[id] != nil {
-			s.guilds[id].listed = true
+			s.guilds[id].listed, s.guilds[id].homed = true, true
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
+	"github.com/starling-chat/starling/relay"
 )
 
 // Times of the journal (resume.md, rules 2 to 4).
@@ -18,13 +19,15 @@ const (
 	speakEvery    = time.Minute      // a session hears at least so often, so that its s does not outlive the journal
 	writeTimeout  = 5 * time.Second
 	ackTimeout    = 5 * time.Second // before READY
+	maxRecord     = 1 << 13         // things in a record: 64 bytes each leave room in what the relay takes
 )
 
 // A journal takes records before sockets get what they tell of. relay.Journal is one.
 type journal interface {
 	// Boot tells this start of the edge from those before.
 	Boot() uint64
-	// Write returns when the record has left the process; its boot, number, from and time are filled in.
+	// Write returns when the record has left the process; its boot, number, from and time are filled in. After an error it was not taken,
+	// but for errUnsent.
 	Write(ctx context.Context, r *pb.JournalRecord) error
 	// WaitAcked waits until everything up to an index is stored.
 	WaitAcked(ctx context.Context, index int64) error
@@ -33,6 +36,21 @@ type journal interface {
 }
 
 var errNoJournal = errors.New("edge: the journal takes nothing")
+
+// errUnsent says that the journal has a record, and could not part with it yet.
+var errUnsent = errors.New("the record waits for a connection")
+
+// A relayJournal is the relay's, as the loop wants it.
+type relayJournal struct{ *relay.Journal }
+
+func (j relayJournal) Write(ctx context.Context, r *pb.JournalRecord) error {
+	r.Number = 0 // filled in where it is taken, or could not be
+	err := j.Journal.Write(ctx, r)
+	if err != nil && ctx.Err() != nil && r.Number > 0 && !errors.Is(err, relay.ErrJournalFull) && !errors.Is(err, relay.ErrTooLarge) {
+		return errors.Join(errUnsent, err)
+	}
+	return err
+}
 
 // bucketStart says that a bucket is followed from a position on.
 type bucketStart struct {
@@ -47,6 +65,7 @@ func (m bucketStart) apply(l *loop) {
 	l.applied[m.bucket], l.started[m.bucket] = m.sequence, true
 	l.index++
 	l.cursor.record.Starts = append(l.cursor.record.Starts, &pb.JournalStart{Index: l.index, Bucket: uint32(m.bucket), Sequence: m.sequence})
+	l.caughtUp(m.bucket)
 }
 
 // note journals what became of a session's place.
@@ -70,14 +89,28 @@ func (l *loop) journalize() error {
 	r.To = l.index
 	ctx, cancel := context.WithTimeout(l.ctx, writeTimeout)
 	defer cancel()
-	if err := l.journal.Write(ctx, r); err != nil {
+	err := l.journal.Write(ctx, r)
+	if err != nil && !errors.Is(err, errUnsent) {
+		if len(r.Events)+len(r.Starts)+len(r.Places) > l.recordRoom {
+			l.abandon()
+		}
 		return errors.Join(errNoJournal, err) // the record stays, and grows
 	}
 	if r.Snapshot != nil {
 		l.snapshot = now
 	}
 	l.journaled, l.cursor.record = l.index, &pb.JournalRecord{}
-	return nil
+	return err
+}
+
+// abandon gives a record up that became too long while nothing took it. Nobody was told of what it has; whoever was here goes on elsewhere from
+// before it, and the next record says where the edge stands.
+func (l *loop) abandon() {
+	for _, s := range l.sessions {
+		l.drop(s)
+	}
+	l.cursor.record, l.snapshot = &pb.JournalRecord{}, time.Time{}
+	l.log.Error("record of the journal abandoned: nothing took it for too long")
 }
 
 // position is where the edge stands.
@@ -109,7 +142,7 @@ func looksLike(status proto.Status) *pb.JournalPlace {
 	return &pb.JournalPlace{Place: uint64(looksPlace), Since: uint64(n), Gone: n == 0}
 }
 
-// waiting lists the places that the session was not shown, and how it looks.
+// waiting lists the places that the session was not shown, or was before its user's bucket told of them, and how it looks.
 func (s *session) waiting() (list []*pb.JournalPlace) {
 	if s.key == 0 {
 		return nil
@@ -119,9 +152,12 @@ func (s *session) waiting() (list []*pb.JournalPlace) {
 		list = append(list, p)
 	}
 	for id, m := range s.guilds {
-		if m.class == nil {
-			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id)})
+		if m.class == nil || !m.homed {
+			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Shown: m.class != nil, Guild: true})
 		}
+	}
+	for id := range s.past {
+		list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Gone: true, Guild: true})
 	}
 	for id, p := range s.directs {
 		if !p.loaded {
@@ -131,12 +167,30 @@ func (s *session) waiting() (list []*pb.JournalPlace) {
 	return list
 }
 
-// journaledSoon waits until the journal has what the loop knows now: READY depends on where the buckets of the session begin.
-func (l *loop) journaledSoon(ctx context.Context) error {
+// written asks the loop for an index, and gives it once the record that covers it has left the process.
+func (l *loop) written(ctx context.Context, f func() int64) (int64, error) {
+	answer := make(chan int64, 1)
+	m := question(func() {
+		index := f()
+		l.afterWrite = append(l.afterWrite, func() { answer <- index })
+	})
+	if !l.post(m) {
+		return 0, errStopped
+	}
+	return await(ctx, l, answer)
+}
+
+// journaledSoon waits until the journal has what the loop knows now of a session that is to begin: READY depends on where its buckets begin.
+func (l *loop) journaledSoon(ctx context.Context, key uint64) error {
 	if l.journal == nil {
 		return nil
 	}
-	index, err := ask(ctx, l, func() int64 { return l.index })
+	index, err := l.written(ctx, func() int64 {
+		if key != 0 { // until READY says more nothing was shown, also to a core that never hears what READY said
+			l.cursor.record.Places = append(l.cursor.record.Places, &pb.JournalPlace{Session: key, Index: l.index})
+		}
+		return l.index
+	})
 	if err != nil {
 		return err
 	}

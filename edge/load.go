@@ -86,6 +86,9 @@ type guildLoaded struct {
 }
 
 func (m guildLoaded) apply(l *loop) {
+	if l.await(m) {
+		return
+	}
 	g := m.guild
 	g.followed = m.followed
 	if m.err == nil && g.restart {
@@ -167,7 +170,7 @@ func (l *loop) reload(g *guild) {
 	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
 	for _, m := range places {
 		m.guild, m.class, m.told = fresh, nil, true
-		l.note(m.session, &pb.JournalPlace{Place: uint64(g.id)})
+		l.note(m.session, &pb.JournalPlace{Place: uint64(g.id), Guild: true})
 		l.giveAlone(m.session, away)
 		fresh.waiting = append(fresh.waiting, m)
 	}
@@ -226,6 +229,9 @@ type rowsFetched struct {
 }
 
 func (m rowsFetched) apply(l *loop) {
+	if l.await(m) {
+		return
+	}
 	g := m.guild
 	if l.guilds[g.id] != g {
 		return

@@ -60,15 +60,18 @@ type loop struct {
 	sandbox *sandbox // of a replay: what is given is collected, and nobody is asked
 
 	// Of the journal.
-	journal   journal // nil: sessions resume here alone
-	applied   [proto.Buckets]uint64
-	started   [proto.Buckets]bool
-	journaled int64                      // index up to which records were written
-	snapshot  time.Time                  // of the last one
-	heldAt    time.Time                  // when the cores were told of moved sessions
-	holding   bool                       // they are being told
-	moved     map[int64]*generation      // of sessions that moved here, by base
-	moves     map[int]map[*move]struct{} // those who collect a bucket's entries
+	journal    journal // nil: sessions resume here alone
+	applied    [proto.Buckets]uint64
+	started    [proto.Buckets]bool
+	journaled  int64                      // index up to which records were written
+	snapshot   time.Time                  // of the last one
+	recordRoom int                        // things that a record may hold
+	afterWrite []func()                   // wait for the next
+	heldAt     time.Time                  // when the cores were told of moved sessions
+	holding    bool                       // they are being told
+	moved      map[int64]*generation      // of sessions that moved here, by base
+	moves      map[int]map[*move]struct{} // those who collect a bucket's entries
+	awaiting   map[int][]awaited          // answers by the bucket that they are ahead of
 
 	cursor    cursor
 	out       []outgoing
@@ -79,7 +82,7 @@ func newLoop(s *Server, ctx context.Context) *loop {
 	l := &loop{
 		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
 		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, guesses: &guesses{now: time.Now}, identify: make(chan struct{}, s.cfg.Identifies),
-		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{}, byKey: map[uint64]*session{}, moves: map[int]map[*move]struct{}{}, moved: map[int64]*generation{},
+		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{}, byKey: map[uint64]*session{}, moves: map[int]map[*move]struct{}{}, moved: map[int64]*generation{}, awaiting: map[int][]awaited{}, recordRoom: maxRecord,
 		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{}, beat: time.Now, cursor: newCursor(),
 	}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}
@@ -193,6 +196,7 @@ func (l *loop) tick() {
 			l.forgetGuild(g)
 		}
 	}
+	l.dropLate(now)
 	l.hold(now)
 	l.herald.tick(now)
 }
@@ -217,6 +221,7 @@ func (m logEntry) apply(l *loop) {
 	}
 	l.applied[m.bucket] = m.sequence
 	l.collect(m)
+	l.caughtUp(m.bucket)
 }
 
 // logEvent applies one event of the log.

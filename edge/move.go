@@ -39,6 +39,8 @@ type move struct {
 	waiting map[proto.ID]*pb.JournalPlace
 	nothing bool                  // not shown but what waiting says was
 	guilds  []proto.ID            // of the user, now or at the client's position
+	joined  map[proto.ID]bool     // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
+	ended   []proto.ID            // shown guilds that are no more, where the log does not say so yet
 	opened  map[proto.ID]proto.ID // direct channels that came into the list since, and the id of that
 	directs []proto.ID
 	follows []int // buckets, each followed once for the move
@@ -52,6 +54,7 @@ type move struct {
 	fixed bool
 	ic    int64
 	to    []*pb.ResumePosition // where each bucket was at ic
+	in    []proto.ID // guilds that the user's bucket has in its list
 	later []proto.ID
 	held  []*event // since ic
 }
@@ -64,7 +67,7 @@ func (v *move) shown(id proto.ID) bool {
 	if w := v.waiting[id]; w != nil {
 		return w.Shown
 	}
-	return !v.nothing
+	return !v.nothing && !v.joined[id]
 }
 
 // looks is how the session wished to look.
@@ -140,7 +143,7 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 		l.closeSession(old, proto.CloseUnknown)
 	}
 	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
-		opened: map[proto.ID]proto.ID{}, spans: map[int]*span{}, starts: map[int]uint64{}}
+		opened: map[proto.ID]proto.ID{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
 	for _, p := range m.answer.From {
 		v.from[int(p.Bucket)] = p
 	}
@@ -180,10 +183,19 @@ func (v *move) gather(ctx context.Context, l *loop) error {
 	for _, id := range v.user.Guilds {
 		v.guilds = append(v.guilds, proto.ID(id))
 	}
+	for id, w := range v.waiting {
+		if w.Guild && w.Shown { // perhaps nothing but the guild's own bucket has told of it yet
+			v.guilds = append(v.guilds, id)
+		}
+	}
 	v.directs = listedDirects(v.user)
 	if p := v.from[home]; p != nil && v.user.Sequence > 0 {
 		err := l.interest.reader.Range(ctx, home, below(p), v.user.Sequence, func(seq uint64, e *pb.Entry) error {
-			v.learn(e)
+			events := e.Events
+			if seq == p.Sequence {
+				events = events[min(int(p.Events), len(events)):]
+			}
+			v.learn(events)
 			return nil
 		})
 		if err != nil {
@@ -226,14 +238,17 @@ func (v *move) follow(ctx context.Context, l *loop, bucket int) error {
 }
 
 // learn takes from the user's bucket what the session had to do with and has no more.
-func (v *move) learn(entry *pb.Entry) {
-	for _, e := range entry.Events {
+func (v *move) learn(events []*pb.Event) {
+	for _, e := range events {
 		if proto.ID(e.User) != v.session.user {
 			continue
 		}
 		switch e.Type {
 		case proto.EventInternalGuildLeft, proto.EventInternalGuildJoined:
 			v.guilds = append(v.guilds, proto.ID(e.Guild))
+			if _, known := v.joined[proto.ID(e.Guild)]; !known {
+				v.joined[proto.ID(e.Guild)] = e.Type == proto.EventInternalGuildJoined
+			}
 		case proto.EventInternalDirectClosed:
 			v.directs = append(v.directs, proto.ID(e.Channel))
 		case proto.EventInternalDirectOpened:

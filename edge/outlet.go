@@ -35,6 +35,10 @@ func (l *loop) flush() {
 		l.out = l.out[:0]
 		return
 	}
+	for _, f := range l.afterWrite {
+		f()
+	}
+	l.afterWrite = nil
 	for i := range l.out {
 		o := &l.out[i]
 		switch {

@@ -25,7 +25,7 @@ func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
 	if l.journal == nil || call.Boot != l.journal.Boot() {
 		answer.Gone = true
 	} else {
-		index, err := ask(ctx, l, func() int64 { return l.letGo(call.Session) })
+		index, err := l.written(ctx, func() int64 { return l.letGo(call.Session) })
 		if err != nil {
 			return nil
 		}

@@ -48,6 +48,7 @@ type scene struct {
 	directs map[proto.ID]struct{} // shown at the beginning
 	spans   map[int]*span         // of all its buckets
 	whole   map[int]*span         // the same up to what guilds are of, where spans end earlier
+	ended   map[proto.ID]bool     // guilds of which only the end is told
 }
 
 // A told is one frame that the session was to get, and where in the log it is from.
@@ -123,6 +124,9 @@ func (v *scene) play(l *loop, bucket int, m logEntry) {
 				l.sandbox.skip = from.Frames
 			}
 		}
+		if v.ended[proto.ID(e.Guild)] && e.Type != proto.EventGuildDelete && !ofUser(e) {
+			continue
+		}
 		l.during(bucket, m.sequence, i, func() { l.logEvent(m.sequence, e) })
 	}
 }
@@ -132,6 +136,7 @@ func (v *scene) stage() (*loop, *session, error) {
 	l := &loop{cfg: &Config{}, log: slog.New(slog.DiscardHandler), sandbox: &sandbox{}, cursor: newCursor(), guilds: map[proto.ID]*guild{},
 		users: map[proto.ID]*user{}, sessions: map[string]*session{}, gen: v.session.gen, now: time.Now}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}
+	v.ended = map[proto.ID]bool{}
 	s := v.session
 	s.guilds, s.directs, s.closed = map[proto.ID]*membership{}, map[proto.ID]*seat{}, map[proto.ID]closing{}
 	l.user(s.user).sessions[&s] = struct{}{}
@@ -152,12 +157,20 @@ func (v *scene) stage() (*loop, *session, error) {
 				past = append(past, e)
 			}
 		})
+		end := ends(past, s.user)
 		g := g.clone()
-		if err := g.rewind(past, s.user); err != nil {
+		switch err := g.rewind(past, s.user); {
+		case err != nil && !end:
 			return nil, nil, fmt.Errorf("guild %d: %w", id, err)
+		case err != nil:
+			g = &guild{id: id, loaded: true, members: map[proto.ID]*member{}, classes: map[string]*class{}}
 		}
 		g.sequence = 0
 		l.guilds[id] = g
+		if end && g.row(s.user) == nil {
+			v.ended[id] = true
+			g.members[s.user] = &member{row: &proto.Member{}}
+		}
 		if g.row(s.user) == nil {
 			continue // was no member yet: what follows it joins as it is now
 		}
@@ -166,6 +179,21 @@ func (v *scene) stage() (*loop, *session, error) {
 		g.place(m)
 	}
 	return l, &s, nil
+}
+
+// ends tells whether a guild ends before anything else tells of a user: then nobody knows any more what the user saw of it, but for the end.
+func ends(past []*pb.Event, user proto.ID) bool {
+	for _, e := range past {
+		switch e.Type {
+		case proto.EventGuildDelete:
+			return true
+		case proto.EventGuildMemberAdd, proto.EventGuildMemberRemove:
+			if proto.ID(e.Id) == user {
+				return false
+			}
+		}
+	}
+	return false
 }
 
 // positionAfter is where a client is that has the first n frames of a replay.

@@ -42,6 +42,11 @@ func (m resumeAsk) apply(l *loop) {
 		c.conn.Close(proto.CloseIdentifiedTwice)
 		return
 	}
+	if l.cutOff(l.now()) != nil { // others can go on with it
+		resumes.WithLabelValues("no_answer").Inc()
+		c.conn.Close(proto.CloseRestart)
+		return
+	}
 	s := l.sessions[m.id]
 	switch here := s != nil && s.held == nil && (l.journal == nil || s.reaches(m.seq)); {
 	case here && s.token == hashToken(m.token):

@@ -154,7 +154,10 @@ func (w *rewinding) guildDelete(e *pb.Event) error {
 	for _, ch := range b.Channels {
 		w.setChannel(&ch)
 	}
-	w.members, w.full, w.memberCount, w.loaded = map[proto.ID]*member{}, false, b.MemberCount, true
+	if !w.loaded { // else the tables are of just before: nothing has changed them since
+		w.members = map[proto.ID]*member{}
+	}
+	w.full, w.memberCount, w.loaded = false, b.MemberCount, true
 	clear(w.doubtful)
 	return nil
 }

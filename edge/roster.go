@@ -24,7 +24,8 @@ func (l *loop) join(s *session, id proto.ID) {
 	}
 	m := &membership{session: s, guild: g}
 	s.guilds[id] = m
-	l.note(s, &pb.JournalPlace{Place: uint64(id)})
+	delete(s.past, id)
+	l.note(s, &pb.JournalPlace{Place: uint64(id), Guild: true})
 	if g.loaded {
 		l.admit(g, m)
 		return
@@ -48,7 +49,7 @@ func (l *loop) admit(g *guild, m *membership) {
 	}
 	g.place(m)
 	create := ownEvent(proto.EventGuildCreate, g.create(m))
-	create.places = []*pb.JournalPlace{{Place: uint64(g.id), Shown: true}}
+	create.places, create.asOf = []*pb.JournalPlace{{Place: uint64(g.id), Shown: true, Guild: true}}, []*pb.JournalEvent{l.here(g.id.Bucket())}
 	l.giveAlone(m.session, create)
 }
 
@@ -59,7 +60,6 @@ func (l *loop) leave(m *membership) {
 	if m.class != nil {
 		g.unplace(m)
 	} else {
-		l.note(m.session, &pb.JournalPlace{Place: uint64(g.id), Gone: true})
 		delete(g.guests, m)
 		g.waiting = slices.DeleteFunc(g.waiting, func(w *membership) bool { return w == m })
 		for _, list := range []map[proto.ID][]*membership{g.asked, g.next} {
@@ -81,10 +81,14 @@ func (l *loop) expel(m *membership, gone *event) {
 		l.settle(m) // the replay tells of the end
 		return
 	}
-	known := m.class != nil || m.listed || m.told
+	s, known := m.session, m.class != nil || m.listed || m.told
 	l.leave(m)
 	if known { // else the guild ended before the session heard of it
-		l.give(m.session, gone)
+		l.give(s, gone)
+	}
+	l.note(s, &pb.JournalPlace{Place: uint64(m.guild.id), Gone: true, Guild: true})
+	if m.homed {
+		s.end(m.guild.id)
 	}
 }
 

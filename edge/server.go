@@ -95,7 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g, serving := errgroup.WithContext(serving)
 	s.journal = relay.OpenJournal(bus, s.cfg.Name)
 	s.loop = newLoop(s, serving)
-	s.loop.journal = s.journal
+	s.loop.journal = relayJournal{s.journal}
 	s.reader = relay.NewReader(bus, relay.ReaderConfig{OnStart: s.loop.onStart, OnEntry: s.loop.onEntry, OnEphemeral: s.loop.onEphemeral, OnReset: s.loop.onReset})
 	s.loop.interest = newInterest(s.reader)
 	s.loop.beat = s.reader.LastBeat

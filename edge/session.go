@@ -33,13 +33,14 @@ type session struct {
 	last     int64                // index of the last dispatch
 	ring     ring
 	dropped  bool
-	queries  int              // op 8 that cores are being asked for
-	key      uint64           // by which cores know it; 0: they do not
-	record   *pb.ResumeRecord // of a session that moved: how it came here
-	held     *move            // it is on its way here
-	spoken   time.Time        // when it was sent something last
-	serial   uint64           // of the event of the log that it got frames of last
-	frames   int64            // how many of that
+	past     map[proto.ID]struct{} // guilds whose end it was told, while the user's bucket has them in the list yet
+	queries  int                   // op 8 that cores are being asked for
+	key      uint64                // by which cores know it; 0: they do not
+	record   *pb.ResumeRecord      // of a session that moved: how it came here
+	held     *move                 // it is on its way here
+	spoken   time.Time             // when it was sent something last
+	serial   uint64                // of the event of the log that it got frames of last
+	frames   int64                 // how many of that
 	posture  posture
 }
 
@@ -51,6 +52,7 @@ type membership struct {
 	at      int    // index in class.members
 	listed  bool   // READY named the guild
 	told    bool   // that the guild is unavailable
+	homed   bool   // the user's bucket has told of the membership
 	moving  *move  // the session is on its way here, and was shown the guild elsewhere
 	settled bool   // then: the guild is loaded, and whether the user is a member is known
 }
@@ -60,6 +62,14 @@ func newSessionID() string {
 	var b [24]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
+}
+
+// end notes that the session was told of the end of a guild that the user's bucket has in the list yet.
+func (s *session) end(guild proto.ID) {
+	if s.past == nil {
+		s.past = map[proto.ID]struct{}{}
+	}
+	s.past[guild] = struct{}{}
 }
 
 // inShard tells whether the session's shard is responsible for the guild.
@@ -113,6 +123,7 @@ func (l *loop) drop(s *session) {
 		return
 	}
 	s.dropped = true
+	l.index++ // what it would get from here on may be numbered for nobody: no position behind this is its own
 	l.detach(s)
 	if s.held != nil {
 		l.endMove(s.held)

@@ -148,10 +148,15 @@ func (s *session) info() SessionInfo {
 // ask has f run in the loop and gives its answer.
 func ask[T any](ctx context.Context, l *loop, f func() T) (T, error) {
 	answer := make(chan T, 1)
-	var none T
 	if !l.post(question(func() { answer <- f() })) {
+		var none T
 		return none, errStopped
 	}
+	return await(ctx, l, answer)
+}
+
+func await[T any](ctx context.Context, l *loop, answer <-chan T) (T, error) {
+	var none T
 	select {
 	case v := <-answer:
 		return v, nil

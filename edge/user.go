@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/starling-chat/starling/proto"
@@ -80,10 +81,24 @@ func (l *loop) userEventFor(s *session, e *pb.Event, ev *event) bool {
 		}
 	case proto.EventInternalGuildJoined:
 		l.join(s, proto.ID(e.Guild))
+		if s.held != nil {
+			s.held.in = append(slices.Clone(s.held.in), proto.ID(e.Guild))
+		}
+		if m := s.guilds[proto.ID(e.Guild)]; m != nil {
+			m.homed = true
+		}
+	case proto.EventInternalGuildLeft: // takes effect in the guild's bucket, in order with its messages
+		if s.held != nil {
+			s.held.in = slices.DeleteFunc(slices.Clone(s.held.in), func(id proto.ID) bool { return id == proto.ID(e.Guild) })
+		}
+		if m := s.guilds[proto.ID(e.Guild)]; m != nil {
+			m.homed = false // of a later membership it has not told yet
+		}
+		delete(s.past, proto.ID(e.Guild))
 	case proto.EventInternalDirectOpened:
 		l.openDirect(s, proto.ID(e.Channel), openingOf(e))
 	default:
-		// Leaves take effect in the guild's bucket, in order with its messages; closed direct channels likewise.
+		// Closed direct channels take effect in the channel's bucket likewise.
 		if e.Type != "" && e.Type[0] != '_' {
 			l.give(s, ev)
 		}

@@ -145,16 +145,12 @@ func (x *Index) waiting(session uint64, s *snapshot, also *Base, last uint64, in
 func fold(waiting, since []*pb.JournalPlace) []*pb.JournalPlace {
 	now := make(map[uint64]*pb.JournalPlace, len(waiting))
 	apply := func(p *pb.JournalPlace) {
-		done := p.Shown || p.Gone
-		all := now[0] != nil
 		switch {
 		case p.Place == 0:
 			clear(now)
-			if !done {
+			if !p.Shown && !p.Gone {
 				now[0] = p
 			}
-		case done && !all:
-			delete(now, p.Place)
 		default:
 			now[p.Place] = p
 		}

@@ -125,8 +125,6 @@ func naivePlace(now map[uint64]*pb.JournalPlace, p *pb.JournalPlace) {
 	case p.Place == 0:
 		clear(now)
 		now[0] = p
-	case (p.Shown || p.Gone) && now[0] == nil:
-		delete(now, p.Place)
 	default:
 		now[p.Place] = p
 	}
@@ -295,9 +293,9 @@ func TestBase(t *testing.T) {
 		{11, also, Known, 13, " 1:110.0.1 2:201.0.0", 0},          // in front of the base
 		{12, nil, Known, 13, " 1:110.1.0 2:201.0.0", 1},           // 9 waits from 12 on
 		{12, also, Known, 13, " 1:120.0.0 2:221.0.0 3:7.0.0", 2},  // 110 to 119 went to nobody of this edge, or were replayed
-		{13, also, Known, 13, " 1:120.0.0 2:230.2.0 3:7.0.0", 1},  // 8 was shown
-		{17, also, Beyond, 13, " 1:120.0.0 2:230.2.0 3:7.0.0", 1}, // behind a gap
-		{17, nil, Beyond, 13, " 1:110.1.0 2:230.2.0", 1},          // the same without
+		{13, also, Known, 13, " 1:120.0.0 2:230.2.0 3:7.0.0", 2},  // 8 was shown
+		{17, also, Beyond, 13, " 1:120.0.0 2:230.2.0 3:7.0.0", 2}, // behind a gap
+		{17, nil, Beyond, 13, " 1:110.1.0 2:230.2.0", 2},          // the same without
 		{17, &Base{Index: 16}, Known, 20, "", 0},                  // live behind the gap
 		{21, &Base{Index: 14}, Beyond, 20, "", 0},                 // and beyond the end
 		{14, &Base{Index: 14, Positions: also.Positions}, Known, 20, " 1:120.0.0 2:221.0.0 3:7.0.0", 0},
@@ -312,7 +310,7 @@ func TestBase(t *testing.T) {
 	if got := x.At(13, 5, nil); got.Status != Gone {
 		t.Errorf("without its snapshot: got %+v", got)
 	}
-	if got := x.At(13, 5, also); got.Status != Known || vector(got) != " 1:120.0.0 2:230.2.0 3:7.0.0" || len(got.Waiting) != 1 {
+	if got := x.At(13, 5, also); got.Status != Known || vector(got) != " 1:120.0.0 2:230.2.0 3:7.0.0" || len(got.Waiting) != 2 {
 		t.Errorf("with the base alone: got %d%s %v", got.Status, vector(got), got.Waiting)
 	}
 	x.Expire(time.Unix(9, 0))

@@ -1,0 +1,525 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/starling-chat/starling/edge/transport"
+	"github.com/starling-chat/starling/proto"
+)
+
+// A simConn is a connection of the edge. What is queued the client reads later, or never.
+type simConn struct {
+	edge    *simEdge
+	client  *simClient
+	handler transport.Handler
+	queue   [][]byte
+	limit   int
+	beat    time.Time
+	code    proto.CloseCode // the edge closed it
+	cut     bool            // the client's end is gone
+	over    bool            // the edge was told of the end
+}
+
+// Queue implements transport.Conn.
+func (c *simConn) Queue(shared []byte) bool {
+	if c.code != 0 || c.over {
+		return false
+	}
+	if len(c.queue) == c.limit {
+		c.edge.w.stats.slow++
+		c.code = proto.CloseSlow
+		return false
+	}
+	c.queue = append(c.queue, shared)
+	return true
+}
+
+// Waiting implements transport.Conn.
+func (c *simConn) Waiting() int { return len(c.queue) }
+
+// Close implements transport.Conn.
+func (c *simConn) Close(code proto.CloseCode) {
+	if c.code == 0 {
+		c.code = code
+	}
+}
+
+// end tells the edge that the connection is over, as the transport does.
+func (c *simConn) end() {
+	if c.over {
+		return
+	}
+	c.over = true
+	if c.edge.up {
+		c.handler.OnClose(c, proto.CloseAbnormal)
+	}
+}
+
+// A simClient behaves as libraries do: it keeps session_id and the last s, RESUMEs anywhere, and identifies where it is told so. What it is sent is
+// held against what it is entitled to.
+type simClient struct {
+	w       *simWorld
+	n       int
+	user    *simUser
+	intents int64
+
+	conn     *simConn
+	asked    time.Time // IDENTIFY or RESUME was sent on conn
+	session  string
+	s        int64
+	live     bool // READY or RESUMED came on conn
+	leftAt   time.Time
+	closedAt time.Time
+	tried    bool // RESUME was sent in this session
+	excused  bool // the cores lost what they knew of it: op 9 may be
+
+	places  []simCursor // by bucket
+	guilds  map[proto.ID]*simShown
+	repeats bool // a journal's tail was lost with its link: what was had may come again
+	tails   int
+	numbers int64
+}
+
+// A simCursor is how far a client is in a bucket.
+type simCursor struct {
+	next    int // entry
+	event   int
+	had     []string // frames of that event
+	repeats int      // entries below may come again
+}
+
+// A simShown is a guild as a client has it.
+type simShown struct {
+	shown       bool
+	first, last simPlace // events up to last are in what it was shown; from first on in doubt
+	fresh       bool     // nothing of it came since
+	again       bool     // what was lost of a journal may be that it was shown: then it is shown again, as of later
+	listed      bool     // it was told of it, without contents
+}
+
+func (c *simClient) String() string { return fmt.Sprint("c", c.n) }
+
+// open connects to an edge and says IDENTIFY or RESUME.
+func (c *simClient) open(e *simEdge) {
+	c.conn = &simConn{edge: e, client: c, limit: c.w.connLimit}
+	c.live = false
+	c.conn.handler = e.srv.accept(c.conn, transport.Request{Version: 10, Compress: transport.Plain, Remote: "127.0.0.1"})
+	e.conns = append(e.conns, c.conn)
+	if c.session == "" {
+		c.identify()
+		return
+	}
+	c.tried = true
+	c.asked = time.Now()
+	c.w.stats.resumes++
+	c.w.logf("%v RESUME at %v, s %d, away %v", c, e, c.s, time.Since(c.leftAt).Round(time.Second))
+	c.send(proto.OpResume, proto.Resume{Token: c.user.token, SessionID: c.session, Seq: c.s})
+}
+
+func (c *simClient) identify() {
+	c.w.logf("%v IDENTIFY at %v", c, c.conn.edge)
+	c.w.stats.identifies++
+	c.asked = time.Now()
+	c.send(proto.OpIdentify, map[string]any{"token": c.user.token, "intents": c.intents})
+}
+
+func (c *simClient) send(op proto.Opcode, d any) {
+	c.conn.handler.OnFrame(c.conn, simJSON(map[string]any{"op": op, "d": d}))
+}
+
+// leave drops the connection, which its edge may notice or not.
+func (c *simClient) leave(notice bool, why string) {
+	if c.conn == nil {
+		return
+	}
+	c.w.logf("%v off %v, s %d: %s", c, c.conn.edge, c.s, why)
+	if c.live {
+		c.leftAt = time.Now()
+	}
+	c.conn.cut = true
+	if notice {
+		c.conn.end()
+	}
+	c.conn, c.live, c.closedAt = nil, false, time.Now()
+}
+
+// read takes up to n frames.
+func (c *simClient) read(n int) {
+	for ; n > 0 && c.conn != nil && len(c.conn.queue) > 0; n-- {
+		f := c.conn.queue[0]
+		c.conn.queue = c.conn.queue[1:]
+		c.take(f)
+	}
+	if c.conn != nil && len(c.conn.queue) == 0 && c.conn.code != 0 {
+		if code := c.conn.code; code == proto.CloseAuthFailed || code >= 4001 && code <= 4005 {
+			c.w.fail("%v closed with %d", c, code)
+		}
+		c.leave(true, fmt.Sprint("closed ", c.conn.code))
+	}
+}
+
+type simFrame struct {
+	T  string          `json:"t"`
+	S  *int64          `json:"s"`
+	Op int             `json:"op"`
+	D  json.RawMessage `json:"d"`
+}
+
+func (c *simClient) take(raw []byte) {
+	payload := raw[2:]
+	switch raw[1] {
+	case 126:
+		payload = raw[4:]
+	case 127:
+		payload = raw[10:]
+	}
+	var f simFrame
+	if err := json.Unmarshal(payload, &f); err != nil {
+		c.w.fail("%v got %q: %v", c, payload, err)
+		return
+	}
+	switch f.Op {
+	case 0:
+		c.w.stats.frames++
+		c.dispatch(&f)
+	case 9:
+		c.invalid()
+	}
+}
+
+// invalid is op 9 false: the session is over.
+func (c *simClient) invalid() {
+	away := time.Since(c.leftAt)
+	c.w.stats.op9++
+	c.w.logf("%v op 9, away %v", c, away.Round(time.Second))
+	if c.live {
+		away = 0
+	}
+	if away <= 5*time.Minute && !c.excused && !c.w.spanEnds(c) {
+		c.w.fail("OP 9 WITHOUT CAUSE %v, away %v", c, away)
+	}
+	c.session, c.live = "", false
+	c.identify()
+}
+
+func (c *simClient) dispatch(f *simFrame) {
+	if f.S == nil {
+		c.w.fail("%v got %s without s", c, f.T)
+		return
+	}
+	s := *f.S
+	c.w.logf("%v s %d %s", c, s, f.T)
+	c.w.mu.Lock()
+	tails := c.w.tails[c.session]
+	c.w.mu.Unlock()
+	if tails > c.tails && f.T != proto.EventReady {
+		c.tails = tails
+		c.allow()
+	}
+	if f.T == proto.EventReady {
+		c.ready(s, f.D)
+		return
+	}
+	if s < c.s {
+		c.w.fail("NUMBER FELL %v from %d to %d at %s", c, c.s, s, f.T)
+	}
+	c.s = s
+	switch f.T {
+	case proto.EventResumed:
+		c.w.stats.resumed++
+		c.w.logf("%v RESUMED, s %d", c, s)
+		c.live = true
+		return
+	case proto.EventPresencesReplace:
+		return
+	case proto.EventGuildCreate:
+		c.guildCreate(f.D)
+	case proto.EventGuildDelete:
+		c.guildDelete(f.D)
+	case proto.EventChannelCreate, proto.EventChannelUpdate, proto.EventChannelDelete:
+		var ch proto.Channel
+		if json.Unmarshal(f.D, &ch) != nil {
+			c.w.fail("%v got %s", c, f.D)
+			return
+		}
+		c.event(ch.GuildID.Bucket(), channelTag(f.T, ch.ID, ch.Name))
+	default:
+		bucket := c.user.bucket
+		if _, rest, ok := bytes.Cut(f.D, []byte(`"guild_id":"`)); ok {
+			id, err := proto.ParseID(string(rest[:bytes.IndexByte(rest, '"')]))
+			if err != nil {
+				c.w.fail("%v got %s", c, f.D)
+				return
+			}
+			bucket = id.Bucket()
+		} else if f.T == proto.EventGuildUpdate {
+			var g struct {
+				ID proto.ID `json:"id"`
+			}
+			_ = json.Unmarshal(f.D, &g)
+			bucket = g.ID.Bucket()
+		}
+		c.event(bucket, bodyTag(f.T, f.D))
+	}
+	if s <= c.numbers && !c.repeats {
+		c.w.fail("NUMBER TWICE %v %d at %s", c, s, f.T)
+	}
+	c.numbers = s
+}
+
+func (c *simClient) ready(s int64, d []byte) {
+	var r proto.Ready
+	if err := json.Unmarshal(d, &r); err != nil {
+		c.w.fail("%v READY: %v", c, err)
+		return
+	}
+	c.session, c.s, c.numbers, c.live = r.SessionID, s, s, true
+	c.tried, c.excused, c.repeats, c.tails = false, false, false, 0
+	c.places, c.guilds = make([]simCursor, len(c.w.log.buckets)), map[proto.ID]*simShown{}
+	for _, g := range r.Guilds {
+		c.guilds[g.ID] = &simShown{listed: true}
+	}
+	at := -1
+	for i, st := range c.user.states {
+		if st.name == r.User.Username {
+			at = i
+		}
+	}
+	if at < 0 {
+		c.w.fail("%v READY with name %s", c, r.User.Username)
+		return
+	}
+	c.skipTo(c.user.bucket, c.user.states[at].at)
+	c.w.logf("%v READY at %v, s %d, home from %v", c, c.conn.edge, s, c.user.states[at].at)
+}
+
+// skipTo has everything up to an event be had.
+func (c *simClient) skipTo(bucket int, at simPlace) {
+	p := c.place(bucket)
+	list := c.w.log.buckets[c.w.bucketAt(bucket)]
+	p.next, _ = slices.BinarySearchFunc(list, at.sequence, func(e *simEntry, seq uint64) int { return int(int64(e.sequence) - int64(seq)) })
+	p.event = at.event + 1
+}
+
+func (c *simClient) place(bucket int) *simCursor { return &c.places[c.w.bucketAt(bucket)] }
+
+func (c *simClient) guildCreate(d []byte) {
+	var g proto.GuildCreate
+	if err := json.Unmarshal(d, &g); err != nil {
+		c.w.fail("%v GUILD_CREATE: %v", c, err)
+		return
+	}
+	guild := c.w.guild(g.ID)
+	has := c.guilds[g.ID]
+	if has == nil {
+		has = &simShown{}
+		c.guilds[g.ID] = has
+	}
+	if has.shown && !c.repeats {
+		c.w.fail("REPEAT %v GUILD_CREATE of %d", c, g.ID)
+		return
+	}
+	first, last, found := guild.positions(shownBy(&g, c.user.id, guild.large), c.user.id)
+	if !found {
+		c.w.fail("WRONG %v GUILD_CREATE of %d shows what never was: %s", c, g.ID, d)
+		return
+	}
+	*has = simShown{shown: true, first: first, last: last, fresh: true}
+	c.w.logf("%v s %d GUILD_CREATE g%d as of %v to %v", c, c.s, c.w.guildNumber(guild), first, last)
+	p := c.place(guild.bucket)
+	if at := c.at(guild.bucket); last.less(at) { // what came behind it was had of other guilds
+		for _, e := range c.w.log.buckets[c.w.bucketAt(guild.bucket)][:p.next] {
+			for _, ev := range e.events {
+				if ev.guild == guild && last.less(ev.at) && len(ev.frames(c.user.id, c.intents)) > 0 {
+					c.w.fail("LOSS %v bucket %d: %s of the guild shown as of %v is before %v", c, guild.bucket, ev.event.Type, last, at)
+					return
+				}
+			}
+		}
+	}
+}
+
+// at is the place of the next event in a bucket.
+func (c *simClient) at(bucket int) simPlace {
+	p, list := c.place(bucket), c.w.log.buckets[c.w.bucketAt(bucket)]
+	if p.next == len(list) {
+		return simPlace{1 << 62, 0}
+	}
+	return simPlace{list[p.next].sequence, p.event}
+}
+
+func (c *simClient) guildDelete(d []byte) {
+	var stub proto.GuildStub
+	if err := json.Unmarshal(d, &stub); err != nil {
+		c.w.fail("%v GUILD_DELETE: %v", c, err)
+		return
+	}
+	has := c.guilds[stub.ID]
+	switch {
+	case stub.Unavailable:
+		if has == nil {
+			has = &simShown{}
+			c.guilds[stub.ID] = has
+		}
+		c.w.logf("%v s %d g%d is unavailable", c, c.s, c.w.guildNumber(c.w.guild(stub.ID)))
+		has.shown, has.listed = false, true
+	case has == nil || !has.shown:
+		if has == nil || !has.listed {
+			if !c.repeats {
+				c.w.fail("REPEAT %v GUILD_DELETE of %d, which it has not", c, stub.ID)
+			}
+			return
+		}
+		has.listed = false
+	default:
+		c.event(stub.ID.Bucket(), goneTag(stub.ID))
+	}
+}
+
+// expects are the frames that the client is still to get of an event.
+func (c *simClient) expects(e *simEvent) []string {
+	if e.guild != nil {
+		if g := c.guilds[e.guild.id]; g == nil || !g.shown || !g.first.less(e.at) {
+			return nil
+		}
+	}
+	return e.frames(c.user.id, c.intents)
+}
+
+// doubtful tells whether an event may be in what the client was shown.
+func (c *simClient) doubtful(e *simEvent) bool {
+	g := c.guilds[e.guild.id]
+	if _, is := e.after.rows[c.user.id]; c.tried && e.guild.now().dead && is {
+		return true // whoever resumes hears of a guild that is no more only that
+	}
+	return g.fresh && !g.last.less(e.at)
+}
+
+// event takes a frame of the log: it has to be the next.
+func (c *simClient) event(bucket int, tag string) {
+	if !c.w.hasBucket(bucket) {
+		c.w.fail("LEAK %v bucket %d: %s", c, bucket, tag)
+		return
+	}
+	p, list := c.place(bucket), c.w.log.buckets[c.w.bucketAt(bucket)]
+	next, event := p.next, p.event
+	var missed *simEvent
+	left := map[*simGuild]bool{}
+	for i := next; i < len(list); i, event = i+1, 0 {
+		for k := event; k < len(list[i].events); k++ {
+			ev := list[i].events[k]
+			rest := c.expects(ev)
+			if i == p.next && k == p.event {
+				for _, had := range p.had {
+					if at := slices.Index(rest, had); at >= 0 {
+						rest = slices.Delete(rest, at, at+1)
+					}
+				}
+			}
+			if len(rest) == 0 {
+				continue
+			}
+			if missed == nil && slices.Contains(rest, tag) && !left[ev.guild] {
+				if i != p.next || k != p.event {
+					p.next, p.event, p.had = i, k, nil
+				}
+				p.had = append(p.had, tag)
+				c.had(ev, tag, len(rest) == 1)
+				return
+			}
+			if missed == nil && (ev.guild == nil || !c.doubtful(ev) || i == p.next && k == p.event && len(p.had) > 0) {
+				if ev.guild != nil && c.guilds[ev.guild.id].again && !slices.Contains(rest, tag) {
+					left[ev.guild] = true
+					continue
+				}
+				missed = ev
+			}
+			if missed != nil && slices.Contains(rest, tag) {
+				c.w.fail("LOSS %v bucket %d: wanted %s of %v, got %s of %v", c, bucket, missed.event.Type, missed.at, brief(tag), ev.at)
+				return
+			}
+		}
+	}
+	for i := 0; i <= next && i < len(list); i++ {
+		for k, ev := range list[i].events {
+			if !slices.Contains(ev.frames(c.user.id, c.intents), tag) {
+				continue
+			}
+			if i < p.repeats || c.repeats && i == p.repeats && k <= p.event {
+				c.w.stats.repeats++
+				return
+			}
+			c.w.fail("REPEAT %v bucket %d: %s of %v, at %v", c, bucket, brief(tag), ev.at, c.at(bucket))
+			return
+		}
+	}
+	c.w.fail("LEAK %v bucket %d: %s", c, bucket, brief(tag))
+}
+
+// had takes note of a frame.
+func (c *simClient) had(ev *simEvent, tag string, whole bool) {
+	c.w.stats.events++
+	c.w.logf("%v s %d has %s of b%d %v", c, c.s, brief(tag), c.w.bucketOf(ev), ev.at)
+	if ev.guild == nil {
+		return
+	}
+	g := c.guilds[ev.guild.id]
+	g.fresh, g.again = false, false
+	if strings.HasPrefix(tag, proto.EventGuildDelete) {
+		g.shown = false
+	}
+}
+
+func brief(tag string) string { return tag[:min(len(tag), 110)] }
+
+// allow has everything had so far be allowed to come again.
+func (c *simClient) allow() {
+	c.repeats = true
+	for i := range c.places {
+		p := &c.places[i]
+		p.repeats = p.next + 1
+	}
+	for _, g := range c.guilds {
+		g.again = g.shown
+	}
+}
+
+// lacks tells what the client should have and has not, once all is quiet.
+func (c *simClient) lacks() string {
+	for b, list := range c.w.log.buckets {
+		p := &c.places[b]
+		event := p.event
+		for i := p.next; i < len(list); i, event = i+1, 0 {
+			for k := event; k < len(list[i].events); k++ {
+				ev := list[i].events[k]
+				rest := c.expects(ev)
+				if i == p.next && k == p.event {
+					for _, had := range p.had {
+						if at := slices.Index(rest, had); at >= 0 {
+							rest = slices.Delete(rest, at, at+1)
+						}
+					}
+				}
+				if len(rest) > 0 && !(ev.guild != nil && c.doubtful(ev)) {
+					return fmt.Sprintf("bucket %d: %s of %v", c.w.ids[b], brief(rest[0]), ev.at)
+				}
+			}
+		}
+	}
+	for i, g := range c.w.log.guilds {
+		_, in := g.now().rows[c.user.id]
+		has := c.guilds[g.id]
+		if in && (has == nil || !has.shown) {
+			return fmt.Sprintf("guild %d, of which it is a member", i)
+		}
+		if !in && has != nil && has.shown {
+			return fmt.Sprintf("the end of guild %d", i)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,322 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+
+	gproto "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/resume"
+	"github.com/starling-chat/starling/proto"
+	records "github.com/starling-chat/starling/proto/journal"
+	"github.com/starling-chat/starling/proto/pb"
+)
+
+var errSimAway = errors.New("away")
+
+// A simBus is the way from one boot of an edge to the cores. The question waits on it, and so does the answer; either may be lost.
+type simBus struct {
+	e    *simEdge
+	boot uint64
+}
+
+func (b *simBus) Request(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	w, name := b.e.w, subject[strings.LastIndexByte(subject, '.')+1:]
+	if strings.HasPrefix(name, "presence") {
+		return gproto.Marshal(&pb.PresencesAnswer{})
+	}
+	h := fnv.New32a()
+	h.Write(body)
+	key := fmt.Sprintf("%s %x", name, h.Sum32())
+	if err := w.wait(ctx, b.e, b.boot, "ask "+key); err != nil {
+		return nil, err
+	}
+	answer := make(chan []byte, 1)
+	w.coreCalls.Add(1)
+	go func() {
+		defer w.coreCalls.Done()
+		ctx, cancel := context.WithTimeout(w.ctx, 9*time.Second)
+		defer cancel()
+		answer <- w.answer(ctx, name, body)
+	}()
+	select {
+	case out := <-answer:
+		if err := w.wait(ctx, b.e, b.boot, "answer "+key); err != nil {
+			return nil, err
+		}
+		return out, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func simEncode(m gproto.Message) []byte {
+	b, err := gproto.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// answer is what a core does with a call.
+func (w *simWorld) answer(ctx context.Context, name string, body []byte) []byte {
+	switch name {
+	case "identify":
+		var in pb.IdentifyCall
+		_ = gproto.Unmarshal(body, &in)
+		u := w.tokens[in.Token]
+		out := &pb.IdentifyAnswer{User: w.snapshotUser(u)}
+		if in.Origin != nil {
+			w.mu.Lock()
+			w.keys++
+			in.Origin.Key = w.keys
+			w.mu.Unlock()
+			in.Origin.User, in.Origin.TimeMs = uint64(u.id), time.Now().UnixMilli()
+			out.Session, _ = w.signer.Sign(in.Origin)
+			out.Key = in.Origin.Key
+		}
+		return simEncode(out)
+	case "guild":
+		var in pb.GuildCall
+		_ = gproto.Unmarshal(body, &in)
+		return simEncode(w.snapshotGuild(&in))
+	case "resume":
+		var in pb.ResumeCall
+		_ = gproto.Unmarshal(body, &in)
+		out := w.service.Resume(ctx, &in)
+		w.noteResume(&in, out)
+		return simEncode(out)
+	case "resumed":
+		var in pb.ResumeCommit
+		_ = gproto.Unmarshal(body, &in)
+		out := w.service.Commit(ctx, &in)
+		w.noteCommit(&in, out)
+		return simEncode(out)
+	case "hold":
+		var in pb.HoldCall
+		_ = gproto.Unmarshal(body, &in)
+		return simEncode(w.service.Hold(ctx, &in))
+	}
+	panic(name)
+}
+
+func (w *simWorld) snapshotUser(u *simUser) *pb.UserSnapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := &pb.UserSnapshot{User: uint64(u.id), Bucket: uint32(u.bucket), Sequence: w.log.tail(w.bucketAt(u.bucket)), Self: simJSON(u.self)}
+	for _, id := range u.guilds {
+		s.Guilds = append(s.Guilds, uint64(id))
+	}
+	return s
+}
+
+func (w *simWorld) snapshotGuild(in *pb.GuildCall) *pb.GuildAnswer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g := w.guild(proto.ID(in.Guild))
+	if g == nil || g.now().dead {
+		return &pb.GuildAnswer{Status: 404}
+	}
+	all := g.now().whole()
+	if g.large {
+		rows := all.Members
+		all.Members = nil
+		for _, m := range rows {
+			for _, id := range in.Members {
+				if uint64(m.User.ID) == id {
+					all.Members = append(all.Members, m)
+				}
+			}
+		}
+	}
+	return &pb.GuildAnswer{Status: 200, Guild: &pb.GuildSnapshot{Guild: in.Guild, Sequence: w.log.tail(w.bucketAt(g.bucket)), Body: simJSON(all), AllMembers: !g.large}}
+}
+
+// User implements resume.Users.
+func (w *simWorld) User(ctx context.Context, token string) (resume.User, error) {
+	u := w.tokens[token]
+	return resume.User{ID: u.id, Snapshot: simEncode(w.snapshotUser(u))}, nil
+}
+
+// Index implements resume.Journals.
+func (w *simWorld) Index(ctx context.Context, edge string, boot uint64) (*records.Index, error) {
+	if err := w.wait(ctx, nil, 0, "core journal "+edge); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.journalLocked(simBoot{edge, boot})
+	x.Expire(time.Now().Add(-resume.Retention))
+	return x, nil
+}
+
+func (w *simWorld) journalLocked(b simBoot) *records.Index {
+	if w.journals[b] == nil {
+		w.journals[b] = records.New()
+	}
+	return w.journals[b]
+}
+
+// store is the hub taking a record.
+func (w *simWorld) store(r *simRecord) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.journalLocked(r.of).Add(r.record, time.Now()); err != nil {
+		w.failLocked("JOURNAL %v: %v", r.of, err)
+	}
+}
+
+// Release implements resume.Holders.
+func (w *simWorld) Release(ctx context.Context, edge string, call *pb.ReleaseCall) (*pb.ReleaseAnswer, error) {
+	if err := w.wait(ctx, nil, 0, "core release "+edge); err != nil {
+		return nil, err
+	}
+	var e *simEdge
+	for _, x := range w.edges {
+		if x.name() == edge {
+			e = x
+		}
+	}
+	switch {
+	case !e.up:
+		return nil, resume.ErrNobody
+	case !e.link || !e.leaf:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	body := e.l.answerRelease(ctx, simEncode(call))
+	if body == nil || !e.link || !e.leaf {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	out := new(pb.ReleaseAnswer)
+	return out, gproto.Unmarshal(body, out)
+}
+
+type simBuried struct {
+	body []byte
+	ends time.Time
+}
+
+// Tomb implements resume.Tombs.
+func (w *simWorld) Tomb(ctx context.Context, key string) ([]byte, error) {
+	if err := w.wait(ctx, nil, 0, "core tomb "+key); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t, ok := w.tombs[key]; ok && t.ends.After(time.Now()) && !w.faults.noTombs {
+		return t.body, nil
+	}
+	return nil, core.ErrNotFound
+}
+
+// Bury implements resume.Tombs.
+func (w *simWorld) Bury(ctx context.Context, key string, body []byte) error {
+	if err := w.wait(ctx, nil, 0, "core bury "+key); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t, ok := w.tombs[key]; ok && t.ends.After(time.Now()) && !w.faults.noTombs {
+		if !bytes.Equal(t.body, body) {
+			return core.ErrStale
+		}
+		return nil
+	}
+	w.tombs[key] = simBuried{bytes.Clone(body), time.Now().Add(resume.Retention)}
+	return nil
+}
+
+type simRegistered struct {
+	core.Registration
+	ends time.Time
+}
+
+// Registration implements core.Registry.
+func (w *simWorld) Registration(ctx context.Context, session string) (core.Registration, error) {
+	if err := w.wait(ctx, nil, 0, "core registration "+session); err != nil {
+		return core.Registration{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r, ok := w.registry[session]; ok && r.ends.After(time.Now()) {
+		return r.Registration, nil
+	}
+	return core.Registration{}, core.ErrNotFound
+}
+
+// Register implements core.Registry.
+func (w *simWorld) Register(ctx context.Context, session string, n uint64, to core.Registration, ttl time.Duration) error {
+	if err := w.wait(ctx, nil, 0, "core register "+session); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.registry[session]
+	if ok && !r.ends.After(time.Now()) {
+		r, ok = simRegistered{}, false
+	}
+	if written := ok && r.N == to.N && bytes.Equal(r.Body, to.Body); r.N != n && !written {
+		return core.ErrStale
+	}
+	w.registry[session] = simRegistered{core.Registration{N: to.N, Body: bytes.Clone(to.Body)}, time.Now().Add(ttl)}
+	return nil
+}
+
+// Forget implements core.Registry.
+func (w *simWorld) Forget(context.Context, string, uint64) error { return errSimAway }
+
+// noteResume takes note of what a core found: whether a client may get again what it had.
+func (w *simWorld) noteResume(in *pb.ResumeCall, out *pb.ResumeAnswer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.logLocked("core: RESUME with s %d from %s: %v %s, at %s, lo %d, within %d, tail %v", in.S, in.Edge, out.Outcome, out.Why, brief(fmt.Sprint(out.From)), out.Lo, out.Within, out.Tail)
+	if out.Outcome != pb.ResumeAnswer_OK {
+		return
+	}
+	if out.Tail {
+		w.stats.tails++
+	}
+	truth := false
+	for _, g := range out.Record.Segments {
+		b := simBoot{g.Edge, g.Boot}
+		if w.lost[b] || w.unsaid(b) {
+			truth = true
+		}
+	}
+	if out.Tail && truth {
+		w.tails[in.Session]++
+	}
+}
+
+// unsaid tells of an edge that runs, cut off, with records that nobody else has: they are as good as lost.
+func (w *simWorld) unsaid(b simBoot) bool {
+	for _, e := range w.edges {
+		if e.name() == b.edge && e.up && e.boot == b.boot && (!e.link || !e.leaf) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *simWorld) noteCommit(in *pb.ResumeCommit, out *pb.ResumeCommitAnswer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if out.Ok {
+		w.stats.moves++
+		if in.Segment.Replayed > 0 {
+			w.stats.replays++
+		}
+		n := max(w.stats.deepest, len(in.Before.Segments))
+		w.stats.deepest = n
+	}
+	w.logLocked("core: move to %s: ok %v, lost %v %s; s0 %d, lo %d, replayed %d, base %d, ic %d", in.Segment.Edge, out.Ok, out.Lost, out.Error, in.Segment.S0,
+		in.Segment.Lo, in.Segment.Replayed, in.Segment.Base, in.Segment.Ic)
+}
