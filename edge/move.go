@@ -54,7 +54,7 @@ type move struct {
 	fixed bool
 	ic    int64
 	to    []*pb.ResumePosition // where each bucket was at ic
-	in    []proto.ID // guilds that the user's bucket has in its list
+	in    []proto.ID           // guilds that the user's bucket has in its list
 	later []proto.ID
 	held  []*event // since ic
 }

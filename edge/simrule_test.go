@@ -175,10 +175,10 @@ func (g *simGuild) positions(what string, user proto.ID) (first, last simPlace, 
 		if same && !found {
 			last, found = s.at, true
 		}
-		if same {
+		if same { // a channel that came and went leaves no trace
 			first = s.at
-		} else if found {
-			return first, last, true
+		} else if found && !in {
+			break
 		}
 	}
 	return first, last, found
