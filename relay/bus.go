@@ -42,14 +42,14 @@ type Config struct {
 // may have been lost. Any goroutine may use it.
 type Bus struct {
 	region string
-	nc     *nats.Conn
+	nc     Wire
 	log    *slog.Logger
 
 	mu       sync.Mutex
 	link     context.Context // ends when the connection is lost
 	cut      context.CancelFunc
 	back     chan struct{} // closed while connected
-	watchers map[int]func(gapReason, *nats.Subscription)
+	watchers map[int]func(gapReason, string)
 	nextID   int
 	closed   bool
 }
@@ -77,14 +77,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		}
 		urls = append(urls, u.String())
 	}
-	b := &Bus{
-		region:   cfg.Region,
-		log:      logger(cfg.Log).With("bus", cfg.Name),
-		back:     make(chan struct{}),
-		watchers: map[int]func(gapReason, *nats.Subscription){},
-	}
-	b.link, b.cut = context.WithCancel(context.Background())
-	close(b.back)
+	b := newBus(cfg.Region, logger(cfg.Log).With("bus", cfg.Name))
 	opts := []nats.Option{
 		nats.Name(cfg.Name),
 		nats.CustomInboxPrefix(inbox),
@@ -99,7 +92,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.onDisconnect(err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) { b.onError(sub, err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) { b.onError(subjectOf(sub), err) }),
 	}
 	if cfg.TLS.on() {
 		c, err := openCredentials(cfg.TLS, role, cfg.Name, b.log)
@@ -109,9 +102,9 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		opts = append(opts, nats.Secure(c.config(peer)), nats.TLSHandshakeFirst())
 	}
 	for told := false; ; {
-		var err error
-		b.nc, err = nats.Connect(strings.Join(urls, ","), opts...)
+		nc, err := nats.Connect(strings.Join(urls, ","), opts...)
 		if err == nil {
+			b.nc = natsWire{nc}
 			return b, nil
 		}
 		if !told {
@@ -124,6 +117,13 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		case <-time.After(reconnectWait):
 		}
 	}
+}
+
+func newBus(region string, log *slog.Logger) *Bus {
+	b := &Bus{region: region, log: log, back: make(chan struct{}), watchers: map[int]func(gapReason, string){}}
+	b.link, b.cut = context.WithCancel(context.Background())
+	close(b.back)
+	return b
 }
 
 // Region the bus belongs to.
@@ -243,8 +243,8 @@ func (b *Bus) Subscribe(subject string, h func(subject string, body []byte)) (st
 	return func() { _ = sub.Unsubscribe() }, nil
 }
 
-// watch calls f, which must not block, at every moment in which messages may have been lost; sub is nil if any subscription may have.
-func (b *Bus) watch(f func(gapReason, *nats.Subscription)) (stop func()) {
+// watch calls f, which must not block, at every moment in which messages may have been lost; of any subject if it is "".
+func (b *Bus) watch(f func(reason gapReason, subject string)) (stop func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := b.nextID
@@ -257,15 +257,15 @@ func (b *Bus) watch(f func(gapReason, *nats.Subscription)) (stop func()) {
 	}
 }
 
-func (b *Bus) gap(reason gapReason, sub *nats.Subscription) {
+func (b *Bus) gap(reason gapReason, subject string) {
 	b.mu.Lock()
-	fs := make([]func(gapReason, *nats.Subscription), 0, len(b.watchers))
+	fs := make([]func(gapReason, string), 0, len(b.watchers))
 	for _, f := range b.watchers {
 		fs = append(fs, f)
 	}
 	b.mu.Unlock()
 	for _, f := range fs {
-		f(reason, sub)
+		f(reason, subject)
 	}
 }
 
@@ -290,15 +290,23 @@ func (b *Bus) onReconnect() {
 	}
 	b.mu.Unlock()
 	b.log.Info("reconnected")
-	b.gap(gapReconnect, nil)
+	b.gap(gapReconnect, "")
 }
 
-func (b *Bus) onError(sub *nats.Subscription, err error) {
+func (b *Bus) onError(subject string, err error) {
 	reason := gapError
 	if errors.Is(err, nats.ErrSlowConsumer) {
 		reason = gapSlow
 	} else {
 		b.log.Warn("bus error", "err", err)
 	}
-	b.gap(reason, sub)
+	b.gap(reason, subject)
+}
+
+// subjectOf is "" where an error is of no subscription.
+func subjectOf(sub *nats.Subscription) string {
+	if sub == nil {
+		return ""
+	}
+	return sub.Subject
 }

@@ -15,13 +15,13 @@ type Commands struct {
 	done chan struct{}
 
 	mu   sync.Mutex
-	subs map[int]*nats.Subscription
+	subs map[int]Subscription
 }
 
 // NewCommands serves no bucket yet. h must not block; reply may be called once, from any goroutine.
 func (b *Bus) NewCommands(h func(bucket int, body []byte, reply func([]byte))) *Commands {
 	c := &Commands{bus: b, in: make(chan *nats.Msg, commandBacklog), quit: make(chan struct{}), done: make(chan struct{}),
-		subs: map[int]*nats.Subscription{}}
+		subs: map[int]Subscription{}}
 	go func() {
 		defer close(c.done)
 		work(c.in, c.quit, func(m *nats.Msg) {
@@ -70,7 +70,7 @@ func (c *Commands) Remove(bucket int) {
 // Stop returns when h has had every command that had been sent here.
 func (c *Commands) Stop() {
 	c.mu.Lock()
-	subs := make([]*nats.Subscription, 0, len(c.subs))
+	subs := make([]Subscription, 0, len(c.subs))
 	for _, s := range c.subs {
 		subs = append(subs, s)
 	}

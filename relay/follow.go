@@ -21,7 +21,7 @@ const (
 type follow struct {
 	r      *Reader
 	bucket int
-	subs   [2]*nats.Subscription
+	subs   [2]Subscription
 	ready  chan struct{} // closed by the worker once the position is fixed
 
 	mu        sync.Mutex
@@ -78,7 +78,7 @@ func (f *follow) onDigest(d *digest, now time.Time) {
 	defer f.mu.Unlock()
 	f.heard, f.digested = now, now
 	switch {
-	case !f.fixed:
+	case !f.fixed || noDigest:
 		return
 	case f.inc != 0 && f.inc != d.incarnation:
 		f.gapLocked(gapIncarnation)
@@ -240,6 +240,8 @@ func (f *follow) take(m *nats.Msg) {
 		f.miss(gapError, seq)
 	case f.inc != 0 && e.Incarnation != f.inc:
 		f.miss(gapIncarnation, seq)
+	case ignorePredecessor:
+		f.apply(seq, e)
 	case pred > f.at.sequence:
 		f.miss(gapPredecessor, seq)
 	case !f.continues(e):

@@ -166,7 +166,7 @@ func (j *Journal) Run(ctx context.Context) error {
 	defer func() { _ = sub.Unsubscribe() }()
 	close(j.started)
 	back := make(chan struct{}, 1)
-	defer j.bus.watch(func(reason gapReason, _ *nats.Subscription) {
+	defer j.bus.watch(func(reason gapReason, _ string) {
 		if reason == gapReconnect {
 			select {
 			case back <- struct{}{}:

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
@@ -85,7 +84,7 @@ func (l *Log) Tails(ctx context.Context) (map[int]uint64, error) {
 // when it finds that the log is another one than was opened.
 func (l *Log) RunDigest(ctx context.Context, owner string, digest func() *pb.Digest) error {
 	changed := make(chan struct{}, 1)
-	defer l.bus.watch(func(reason gapReason, _ *nats.Subscription) {
+	defer l.bus.watch(func(reason gapReason, _ string) {
 		if reason == gapReconnect {
 			select {
 			case changed <- struct{}{}:

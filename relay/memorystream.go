@@ -28,7 +28,7 @@ type memoryStream struct {
 
 // openMemoryStream makes the stream unless it is there. While the hubs have no majority it keeps trying until ctx ends.
 func openMemoryStream(ctx context.Context, bus *Bus, cfg jetstream.StreamConfig) (*memoryStream, error) {
-	js, err := jetstream.NewWithAPIPrefix(bus.nc, apiPrefix(bus.region))
+	js, err := bus.nc.JetStream(apiPrefix(bus.region))
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", cfg.Name, err)
 	}
@@ -77,7 +77,7 @@ func (m *memoryStream) ensure(ctx context.Context) error {
 // keep makes the stream again where the hubs have lost it, until ctx ends.
 func (m *memoryStream) keep(ctx context.Context) error {
 	back := make(chan struct{}, 1)
-	defer m.bus.watch(func(reason gapReason, _ *nats.Subscription) {
+	defer m.bus.watch(func(reason gapReason, _ string) {
 		if reason == gapReconnect {
 			select {
 			case back <- struct{}{}:

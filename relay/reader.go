@@ -91,7 +91,7 @@ func NewReader(bus *Bus, cfg ReaderConfig) *Reader {
 // Run reads until ctx ends; it returns when the last callback has.
 func (r *Reader) Run(ctx context.Context) error {
 	defer r.end()
-	js, err := jetstream.NewWithAPIPrefix(r.bus.nc, apiPrefix(r.bus.region))
+	js, err := r.bus.nc.JetStream(apiPrefix(r.bus.region))
 	if err != nil {
 		return fmt.Errorf("reader: %w", err)
 	}
@@ -270,9 +270,9 @@ func (r *Reader) dispatch(m *nats.Msg) {
 }
 
 // onGap marks what may have missed something: one bucket if the subscription is known, else all.
-func (r *Reader) onGap(reason gapReason, sub *nats.Subscription) {
-	if sub != nil {
-		kind, bucket, ok := parseBucketSubject(sub.Subject)
+func (r *Reader) onGap(reason gapReason, subject string) {
+	if subject != "" {
+		kind, bucket, ok := parseBucketSubject(subject)
 		if !ok || kind != "live" {
 			return // nothing that must not be lost; a read of the log notices by itself
 		}

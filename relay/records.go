@@ -27,7 +27,7 @@ type Record struct {
 
 // OpenRecords makes the region's table of a name (capital letters) or opens it. While the hubs have no majority it keeps trying until ctx ends.
 func OpenRecords(ctx context.Context, bus *Bus, name string) (*Records, error) {
-	js, err := jetstream.New(bus.nc)
+	js, err := bus.nc.JetStream("")
 	if err != nil {
 		return nil, fmt.Errorf("records %s: %w", name, err)
 	}

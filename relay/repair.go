@@ -139,6 +139,9 @@ func (f *follow) readUp() bool {
 		if len(entries) > 0 {
 			continue
 		}
+		if staleIsEnd {
+			return f.reset(resetAged)
+		}
 		// A stale replica, an entry on its way to the log, or one that is gone.
 		if empty++; empty <= readTries {
 			f.wait(empty - 1)

@@ -35,7 +35,7 @@ func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Conte
 			_ = b.nc.PublishMsg(busy) // the sender has its own time-out
 		}
 	}
-	var sub *nats.Subscription
+	var sub Subscription
 	if queue == "" {
 		sub, err = b.nc.Subscribe(subject, take)
 	} else {
@@ -88,7 +88,7 @@ func work(in <-chan *nats.Msg, quit <-chan struct{}, f func(*nats.Msg)) {
 }
 
 // drain has the server send nothing more, and returns when all that it had sent has come in.
-func (b *Bus) drain(subs ...*nats.Subscription) {
+func (b *Bus) drain(subs ...Subscription) {
 	var idle []<-chan nats.SubStatus
 	for _, s := range subs {
 		ended := s.StatusChanged(nats.SubscriptionClosed)

@@ -45,7 +45,7 @@ func OpenLog(ctx context.Context, bus *Bus, streams int) (*Log, error) {
 	if streams < 1 || streams > MaxStreams {
 		return nil, fmt.Errorf("log: %d streams: want 1 to %d", streams, MaxStreams)
 	}
-	js, err := jetstream.NewWithAPIPrefix(bus.nc, apiPrefix(bus.region))
+	js, err := bus.nc.JetStream(apiPrefix(bus.region))
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}

@@ -200,6 +200,9 @@ func (l *Log) read(ctx context.Context, bucket int, first, last uint64, tries in
 			idle = 0
 			continue
 		}
+		if staleIsEnd {
+			return nil
+		}
 		if idle++; idle > tries && errors.Is(err, errNone) {
 			return err
 		}
