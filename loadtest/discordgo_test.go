@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/bwmarrin/discordgo"
@@ -87,7 +88,7 @@ func (w *town) gopherAt(addr string, bot client.Bot, configure func(*gopher)) *g
 		for _, p := range shape.Frame(raw) {
 			w.tell(p)
 		}
-		g.Add(client.Event{Op: e.Operation, S: e.Sequence, T: e.Type, D: e.RawData})
+		g.Add(client.Event{Op: e.Operation, S: e.Sequence, T: e.Type, D: e.RawData, At: time.Now()})
 	})
 	s.AddHandler(func(_ *discordgo.Session, _ *discordgo.RateLimit) { g.limited.Add(1) })
 	if configure != nil {
