@@ -52,6 +52,9 @@ func (l *loop) fix(v *move) {
 		m := arrived{move: v}
 		if m.list, m.from, m.err = sc.make(answer, before); m.err == nil {
 			m.segment = v.segment(l, m.list, m.from, left)
+			if framesFirst {
+				l.post(m)
+			}
 			m.lost, m.err = l.cores.commit(ctx, &pb.ResumeCommit{Before: before, Segment: m.segment})
 		}
 		l.post(m)
@@ -247,7 +250,7 @@ type arrived struct {
 func (m arrived) apply(l *loop) {
 	v, s := m.move, m.move.session
 	switch {
-	case s.dropped:
+	case s.dropped || framesFirst && s.held == nil:
 		return
 	case m.err != nil:
 		l.giveUp(v, m.err)
@@ -257,6 +260,9 @@ func (m arrived) apply(l *loop) {
 		return
 	}
 	s.held, s.gen = nil, l.generationAt(m.segment.Base)
+	if baseOff {
+		s.gen = l.generationAt(m.segment.Base - 1)
+	}
 	s.record = gproto.Clone(v.answer.Record).(*pb.ResumeRecord)
 	s.record.Segments = append(s.record.Segments, m.segment)
 	if n := len(s.record.Segments); n > maxSegments {

@@ -70,7 +70,9 @@ func (l *loop) number(s *session, e *event) *event {
 		s.serial, s.frames = l.cursor.serial, 0
 	}
 	want := l.cursor.at.Index + s.frames
-	s.frames++
+	if !oneIndex {
+		s.frames++
+	}
 	l.index = max(l.index, want)
 	if e.index == 0 {
 		e.index = want

@@ -29,6 +29,9 @@ func (l *loop) hangUp(c *client, code proto.CloseCode) {
 
 // flush lets the batch out. A connection too slow for its queue is closed, and its client resumes later.
 func (l *loop) flush() {
+	if socketsFirst {
+		l.letOut()
+	}
 	if err := l.journalize(); err != nil {
 		l.isolate(err)
 		clear(l.out)
@@ -39,6 +42,11 @@ func (l *loop) flush() {
 		f()
 	}
 	l.afterWrite = nil
+	l.letOut()
+}
+
+// letOut hands connections what the batch has for them.
+func (l *loop) letOut() {
 	for i := range l.out {
 		o := &l.out[i]
 		switch {

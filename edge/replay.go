@@ -157,6 +157,9 @@ func (v *scene) stage() (*loop, *session, error) {
 				past = append(past, e)
 			}
 		})
+		if rightsOfNow {
+			past = nil
+		}
 		end := ends(past, s.user)
 		g := g.clone()
 		switch err := g.rewind(past, s.user); {

@@ -53,7 +53,6 @@ type simWorld struct {
 	back        int // entries before its start that a follow begins with
 	dieIn       *simEdge
 	weights     []int
-	faults      simFaults
 	started     time.Time
 	finishing   bool
 
@@ -74,9 +73,6 @@ type simWorld struct {
 	trace     *strings.Builder // nil: not told
 	violation string
 }
-
-// simFaults leaves out what the world does, not what the edges do.
-type simFaults struct{ noTombs bool }
 
 type simStats struct {
 	schedules, events, frames, identifies, resumes, resumed, moves, replays, deepest, tails, repeats, kills, cuts, op9, slow, wipes int
@@ -231,10 +227,9 @@ func (w *simWorld) guild(id proto.ID) *simGuild {
 }
 
 // simulate plays one schedule. It has to be called in a bubble.
-func simulate(seed uint64, tell bool, faults simFaults) (stats simStats, violation, trace string) {
+func simulate(seed uint64, tell bool) (stats simStats, violation, trace string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := newSimWorld(seed, ctx, tell)
-	w.faults = faults
 	w.play()
 	w.finish()
 	w.close()
@@ -263,15 +258,15 @@ func (w *simWorld) close() {
 }
 
 // one plays one schedule in a bubble of its own.
-func simOnce(t *testing.T, seed uint64, tell bool, faults simFaults) (stats simStats, violation, trace string) {
-	synctest.Test(t, func(*testing.T) { stats, violation, trace = simulate(seed, tell, faults) })
+func simOnce(t *testing.T, seed uint64, tell bool) (stats simStats, violation, trace string) {
+	synctest.Test(t, func(*testing.T) { stats, violation, trace = simulate(seed, tell) })
 	return stats, violation, trace
 }
 
 // TestSimulation plays schedules: make sim plays a million.
 func TestSimulation(t *testing.T) {
 	if *simOne {
-		stats, violation, trace := simOnce(t, *simSeed, true, simFaults{})
+		stats, violation, trace := simOnce(t, *simSeed, true)
 		fmt.Print(trace)
 		fmt.Println(stats)
 		if violation != "" {
@@ -284,7 +279,7 @@ func TestSimulation(t *testing.T) {
 		seed = rand.Uint64() >> 16
 	}
 	t.Logf("seeds from %d", seed)
-	simOnce(t, seed, false, simFaults{}) // what encoders learn of types they learn here, before bubbles run side by side
+	simOnce(t, seed, false) // what encoders learn of types they learn here, before bubbles run side by side
 	var mu sync.Mutex
 	var total simStats
 	next, begun, told, failed := 0, time.Now(), time.Now(), 0
@@ -302,7 +297,7 @@ func TestSimulation(t *testing.T) {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
 				for s, ok := take(); ok; s, ok = take() {
-					stats, violation, _ := simOnce(t, s, false, simFaults{})
+					stats, violation, _ := simOnce(t, s, false)
 					mu.Lock()
 					total.add(stats)
 					if violation != "" {
@@ -330,8 +325,8 @@ func TestSimulationRepeats(t *testing.T) {
 	seed := rand.Uint64() >> 16
 	for range 10 {
 		seed++
-		_, _, one := simOnce(t, seed, true, simFaults{})
-		_, _, two := simOnce(t, seed, true, simFaults{})
+		_, _, one := simOnce(t, seed, true)
+		_, _, two := simOnce(t, seed, true)
 		if one == two {
 			continue
 		}

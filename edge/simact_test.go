@@ -47,7 +47,7 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 		w.trace = new(strings.Builder)
 	}
 	w.signer = resume.NewSigner([32]byte{1})
-	w.service = resume.New(resume.Config{Signer: w.signer, Journals: w, Tombs: w, Registry: w, Holders: w, Users: w})
+	w.service = resume.New(resume.Config{Signer: w.signer, Journals: w, Tombs: w, Registry: w, Holders: w, Users: w, Mutation: simMutation})
 	w.ring, w.connLimit, w.journalRoom, w.recordRoom, w.back = 4096, 1<<20, 1<<20, 1<<20, r.IntN(3)
 	if r.IntN(5) == 0 {
 		w.journalRoom, w.recordRoom = 2+r.IntN(15), 5+r.IntN(30)

@@ -165,7 +165,7 @@ func (c *simClient) dispatch(f *simFrame) {
 		return
 	}
 	s := *f.S
-	c.w.logf("%v s %d %s", c, s, f.T)
+	c.w.logf("%v s %d %s %.230s", c, s, f.T, f.D)
 	c.w.mu.Lock()
 	tails := c.w.tails[c.session]
 	c.w.mu.Unlock()

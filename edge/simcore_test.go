@@ -211,7 +211,7 @@ func (w *simWorld) Tomb(ctx context.Context, key string) ([]byte, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if t, ok := w.tombs[key]; ok && t.ends.After(time.Now()) && !w.faults.noTombs {
+	if t, ok := w.tombs[key]; ok && t.ends.After(time.Now()) {
 		return t.body, nil
 	}
 	return nil, core.ErrNotFound
@@ -224,7 +224,7 @@ func (w *simWorld) Bury(ctx context.Context, key string, body []byte) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if t, ok := w.tombs[key]; ok && t.ends.After(time.Now()) && !w.faults.noTombs {
+	if t, ok := w.tombs[key]; ok && t.ends.After(time.Now()) {
 		if !bytes.Equal(t.body, body) {
 			return core.ErrStale
 		}
@@ -277,7 +277,7 @@ func (w *simWorld) Forget(context.Context, string, uint64) error { return errSim
 func (w *simWorld) noteResume(in *pb.ResumeCall, out *pb.ResumeAnswer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.logLocked("core: RESUME with s %d from %s: %v %s, at %s, lo %d, within %d, tail %v", in.S, in.Edge, out.Outcome, out.Why, brief(fmt.Sprint(out.From)), out.Lo, out.Within, out.Tail)
+	w.logLocked("core: RESUME with s %d from %s: %v %s, at %s, lo %d, within %d, tail %v, waiting %v", in.S, in.Edge, out.Outcome, out.Why, brief(fmt.Sprint(out.From)), out.Lo, out.Within, out.Tail, out.Waiting)
 	if out.Outcome != pb.ResumeAnswer_OK {
 		return
 	}

@@ -93,6 +93,9 @@ func (l *loop) userEventFor(s *session, e *pb.Event, ev *event) bool {
 		}
 		if m := s.guilds[proto.ID(e.Guild)]; m != nil {
 			m.homed = false // of a later membership it has not told yet
+			if s.held == nil || s.held.fixed {
+				l.note(s, &pb.JournalPlace{Place: e.Guild, Shown: m.class != nil, Guild: true}) // the guild's bucket may be behind
+			}
 		}
 		delete(s.past, proto.ID(e.Guild))
 	case proto.EventInternalDirectOpened:

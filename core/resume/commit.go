@@ -55,7 +55,7 @@ func (s *Service) commit(ctx context.Context, call *pb.ResumeCommit) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Tombs.Bury(ctx, tombKey(head, key), body); errors.Is(err, core.ErrStale) {
+	if err := s.bury(ctx, tombKey(head, key), body); errors.Is(err, core.ErrStale) {
 		return errLost
 	} else if err != nil {
 		return fmt.Errorf("commit: tomb: %w", err)
@@ -73,6 +73,13 @@ func (s *Service) commit(ctx context.Context, call *pb.ResumeCommit) error {
 			return err
 		}
 	}
+}
+
+func (s *Service) bury(ctx context.Context, key string, body []byte) error {
+	if s.Mutation.NoTombs {
+		return nil
+	}
+	return s.Tombs.Bury(ctx, key, body)
 }
 
 // registered is the generation that the registry has, 0 for nothing; errLost if it is above the one to be left, and not what is to be written.
