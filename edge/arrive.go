@@ -41,8 +41,10 @@ func (l *loop) fix(v *move) {
 			v.later = append(v.later, id)
 		}
 	}
+	joins := v.joins
+	v.joins = nil // those that come behind ic
 	for id, m := range s.guilds {
-		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(v.joins, id))
+		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(joins, id))
 	}
 	l.seatDirects(v, sc)
 	before, answer, left := v.answer.Record, v.answer, v.unshown()
@@ -135,7 +137,7 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 			}
 			changed = true
 		})
-		if !had || !changed && !slices.Contains(listedDirects(v.user), id) {
+		if !had || !changed && !slices.Contains(v.listed, id) {
 			continue
 		}
 		sc.directs[id] = struct{}{}
@@ -298,6 +300,12 @@ func (m arrived) apply(l *loop) {
 		}
 		m.listed = v.nothing && !v.joined[id] && (w == nil || !w.Shown && !w.Gone) // else it was told of the end, or the replay says so
 		m.homed = slices.Contains(v.in, id)
+	}
+	for _, id := range v.joins {
+		l.join(s, id)
+		if m := s.guilds[id]; m != nil && slices.Contains(v.in, id) {
+			m.homed = true
+		}
 	}
 	for _, id := range distinct(v.directs) {
 		w := v.waiting[id]

@@ -23,6 +23,7 @@ type guild struct {
 
 	// While it loads.
 	loaded   bool
+	loading  bool // a snapshot is asked for, or will be
 	restart  bool // the snapshot under way is worth nothing
 	followed bool // the bucket: one follow, for as long as the guild is here
 	buffer   []buffered

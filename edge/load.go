@@ -20,7 +20,7 @@ const (
 
 // load follows the guild's bucket and asks for a snapshot, with the rows of those who wait. Events that come meanwhile are kept.
 func (l *loop) load(g *guild, pause time.Duration) {
-	g.restart = false
+	g.loading, g.restart = true, false
 	users := usersOf(g.waiting)
 	follow := !g.followed
 	look := slices.ContainsFunc(g.waiting, func(m *membership) bool { return m.session.seesPresence() })
@@ -90,7 +90,7 @@ func (m guildLoaded) apply(l *loop) {
 		return
 	}
 	g := m.guild
-	g.followed = m.followed
+	g.loading, g.followed = false, m.followed
 	if m.err == nil && g.restart {
 		g.buffer = nil
 		l.load(g, 0)
@@ -140,6 +140,7 @@ func (l *loop) loadFailed(g *guild, err error) {
 		for _, w := range waiting {
 			l.expel(w, gone)
 		}
+		g.waiting = slices.DeleteFunc(g.waiting, func(w *membership) bool { return w.settled })
 	}
 	if len(g.waiting) == 0 {
 		l.forgetGuild(g)

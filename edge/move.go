@@ -2,10 +2,8 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +40,7 @@ type move struct {
 	joined  map[proto.ID]bool     // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
 	ended   []proto.ID            // shown guilds that are no more, where the log does not say so yet
 	opened  map[proto.ID]proto.ID // direct channels that came into the list since, and the id of that
+	listed  []proto.ID            // direct channels that the user's bucket has in its list
 	directs []proto.ID
 	follows []int // buckets, each followed once for the move
 
@@ -174,98 +173,6 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 	})
 }
 
-// gather finds out which buckets the session needs, and follows them.
-func (v *move) gather(ctx context.Context, l *loop) error {
-	home := v.session.bucket
-	if err := v.follow(ctx, l, home); err != nil {
-		return err
-	}
-	for _, id := range v.user.Guilds {
-		v.guilds = append(v.guilds, proto.ID(id))
-	}
-	for id, w := range v.waiting {
-		if w.Guild && w.Shown { // perhaps nothing but the guild's own bucket has told of it yet
-			v.guilds = append(v.guilds, id)
-		}
-	}
-	v.directs = listedDirects(v.user)
-	if p := v.from[home]; p != nil && v.user.Sequence > 0 {
-		err := l.interest.reader.Range(ctx, home, below(p), v.user.Sequence, func(seq uint64, e *pb.Entry) error {
-			events := e.Events
-			if seq == p.Sequence {
-				events = events[min(int(p.Events), len(events)):]
-			}
-			v.learn(events)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	v.guilds = slices.DeleteFunc(distinct(v.guilds), func(id proto.ID) bool { return !v.session.inShard(id) })
-	v.directs = distinct(v.directs)
-	if v.session.shard[0] != directShard {
-		v.directs = nil
-	}
-	buckets := map[int]bool{}
-	for _, id := range slices.Concat(v.guilds, v.directs) {
-		buckets[id.Bucket()] = true
-	}
-	delete(buckets, home)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(followsAtOnce)
-	var mu sync.Mutex
-	for b := range buckets {
-		g.Go(func() error {
-			if err := l.interest.follow(ctx, b); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			v.follows = append(v.follows, b)
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-func (v *move) follow(ctx context.Context, l *loop, bucket int) error {
-	if err := l.interest.follow(ctx, bucket); err != nil {
-		return err
-	}
-	v.follows = append(v.follows, bucket)
-	return nil
-}
-
-// learn takes from the user's bucket what the session had to do with and has no more.
-func (v *move) learn(events []*pb.Event) {
-	for _, e := range events {
-		if proto.ID(e.User) != v.session.user {
-			continue
-		}
-		switch e.Type {
-		case proto.EventInternalGuildLeft, proto.EventInternalGuildJoined:
-			v.guilds = append(v.guilds, proto.ID(e.Guild))
-			if _, known := v.joined[proto.ID(e.Guild)]; !known {
-				v.joined[proto.ID(e.Guild)] = e.Type == proto.EventInternalGuildJoined
-			}
-		case proto.EventInternalDirectClosed:
-			v.directs = append(v.directs, proto.ID(e.Channel))
-		case proto.EventInternalDirectOpened:
-			v.directs = append(v.directs, proto.ID(e.Channel))
-			v.opened[proto.ID(e.Channel)] = openingOf(e)
-		}
-	}
-}
-
-// below is the sequence above which a client at p may lack something.
-func below(p *pb.ResumePosition) uint64 { return max(p.Sequence, 1) - 1 }
-
-func distinct(ids []proto.ID) []proto.ID {
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
 // letGo gives back the buckets that a move holds.
 func (v *move) letGo(l *loop) {
 	for _, b := range v.follows {
@@ -343,7 +250,7 @@ func (l *loop) visit(v *move, id proto.ID) {
 		return
 	}
 	g.waiting = append(g.waiting, m)
-	if len(g.waiting) == 1 {
+	if !g.loading {
 		l.load(g, 0)
 	}
 }
@@ -402,11 +309,7 @@ func (l *loop) tryFix(v *move) {
 		if sp := v.spans[b]; sp == nil {
 			continue
 		}
-		need := below(p)
-		if p.Events > 0 || p.Frames > 0 {
-			need = p.Sequence
-		}
-		if l.applied[b] < need {
+		if l.applied[b] < applied(p) {
 			return
 		}
 	}
@@ -455,17 +358,6 @@ func (l *loop) holdBack(v *move, e *event) {
 		return
 	}
 	v.held = append(v.held, e)
-}
-
-// listedDirects are the direct channels of a user's list.
-func listedDirects(u *pb.UserSnapshot) (ids []proto.ID) {
-	for _, body := range u.Direct {
-		var ch proto.DirectChannel
-		if json.Unmarshal(body, &ch) == nil && ch.ID != 0 {
-			ids = append(ids, ch.ID)
-		}
-	}
-	return ids
 }
 
 func (v *move) String() string { return fmt.Sprintf("session of user %d at s %d", v.session.user, v.s) }

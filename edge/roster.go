@@ -14,6 +14,9 @@ func (l *loop) join(s *session, id proto.ID) {
 	}
 	if s.held != nil { // once it is here
 		s.held.joins = append(s.held.joins, id)
+		if s.held.fixed {
+			l.note(s, &pb.JournalPlace{Place: uint64(id), Guild: true})
+		}
 		return
 	}
 	g := l.guilds[id]
@@ -31,7 +34,7 @@ func (l *loop) join(s *session, id proto.ID) {
 		return
 	}
 	g.waiting = append(g.waiting, m)
-	if len(g.waiting) == 1 {
+	if !g.loading {
 		l.load(g, 0)
 	}
 }

@@ -343,13 +343,16 @@ func (c *simClient) expects(e *simEvent) []string {
 	return e.frames(c.user.id, c.intents)
 }
 
-// doubtful tells whether an event may be in what the client was shown.
-func (c *simClient) doubtful(e *simEvent) bool {
-	g := c.guilds[e.guild.id]
+// doubtful tells whether a client that has some frames of an event, or none, may go without the rest.
+func (c *simClient) doubtful(e *simEvent, some bool) bool {
+	if e.guild == nil {
+		return false
+	}
 	if _, is := e.after.rows[c.user.id]; c.tried && e.guild.now().dead && is {
 		return true // whoever resumes hears of a guild that is no more only that
 	}
-	return g.fresh && !g.last.less(e.at)
+	g := c.guilds[e.guild.id]
+	return g.fresh && !g.last.less(e.at) && !some // it is in what the client was shown
 }
 
 // event takes a frame of the log: it has to be the next.
@@ -384,7 +387,7 @@ func (c *simClient) event(bucket int, tag string) {
 				c.had(ev, tag, len(rest) == 1)
 				return
 			}
-			if missed == nil && (ev.guild == nil || !c.doubtful(ev) || i == p.next && k == p.event && len(p.had) > 0) {
+			if missed == nil && !c.doubtful(ev, i == p.next && k == p.event && len(p.had) > 0) {
 				if ev.guild != nil && c.guilds[ev.guild.id].again && !slices.Contains(rest, tag) {
 					left[ev.guild] = true
 					continue
@@ -457,7 +460,7 @@ func (c *simClient) lacks() string {
 						}
 					}
 				}
-				if len(rest) > 0 && !(ev.guild != nil && c.doubtful(ev)) {
+				if len(rest) > 0 && !c.doubtful(ev, false) {
 					return fmt.Sprintf("bucket %d: %s of %v", c.w.ids[b], brief(rest[0]), ev.at)
 				}
 			}
