@@ -43,6 +43,7 @@ func (l *loop) fix(v *move) {
 	}
 	joins := v.joins
 	v.joins = nil // those that come behind ic
+	v.unseen(append(in, joins...))
 	for id, m := range s.guilds {
 		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(joins, id))
 	}
@@ -61,6 +62,25 @@ func (l *loop) fix(v *move) {
 		}
 		l.post(m)
 	})
+}
+
+// unseen finds the guilds that the client knows of, or may, was not shown, and is in no more: it is told of their end.
+func (v *move) unseen(in []proto.ID) {
+	ended := map[proto.ID]bool{}
+	for id, w := range v.waiting {
+		ended[id] = w.Guild && !w.Shown && !w.Gone && (w.Known || v.answer.Tail) // of a lost tail nobody knows what it told
+	}
+	for id, first := range v.joined {
+		if v.waiting[id] == nil {
+			ended[id] = v.nothing && !first || v.answer.Tail && !v.shown(id)
+		}
+	}
+	for id, is := range ended {
+		if is && !slices.Contains(in, id) && v.session.inShard(id) {
+			v.ended = append(v.ended, id)
+		}
+	}
+	slices.Sort(v.ended)
 }
 
 // homeEvents are what happened to the user behind the snapshot that the core sent.
@@ -204,15 +224,28 @@ func (v *move) segment(l *loop, list []told, from []*pb.ResumePosition, left []*
 	return seg
 }
 
+// knows tells whether the client knows of a guild that it is yet to be shown; of those whose end it was told, or the replay says, it does not.
+func (v *move) knows(id proto.ID) bool {
+	if w := v.waiting[id]; w != nil {
+		return w.Known && !w.Shown && !w.Gone
+	}
+	first, moved := v.joined[id]
+	return v.nothing && !first && (moved || slices.Contains(v.user.Guilds, uint64(id))) // READY named what was in the list
+}
+
 // unshown are the places that the client has not at ic.
 func (v *move) unshown() (left []*pb.JournalPlace) {
 	if p := looksLike(v.session.posture.wish.status); !p.Gone {
 		left = append(left, p)
 	}
 	for _, id := range v.later {
-		w := v.waiting[id]
 		told := v.shown(id) && !slices.Contains(v.ended, id) // by the replay
-		left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id) && !told, Gone: told || w != nil && w.Gone})
+		left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id) && !told, Gone: told || v.waiting[id].GetGone(), Known: v.knows(id)})
+	}
+	for _, id := range v.ended {
+		if !slices.Contains(v.later, id) {
+			left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id), Known: true})
+		}
 	}
 	for id, m := range v.session.guilds {
 		if !m.homed {
@@ -293,18 +326,13 @@ func (m arrived) apply(l *loop) {
 		l.give(s, gone)
 	}
 	for _, id := range v.later {
-		l.join(s, id)
-		m, w := s.guilds[id], v.waiting[id]
-		if m == nil {
-			continue
+		if m := l.join(s, id, v.knows(id)); m != nil {
+			m.homed = slices.Contains(v.in, id)
 		}
-		m.listed = v.nothing && !v.joined[id] && (w == nil || !w.Shown && !w.Gone) // else it was told of the end, or the replay says so
-		m.homed = slices.Contains(v.in, id)
 	}
 	for _, id := range v.joins {
-		l.join(s, id)
-		if m := s.guilds[id]; m != nil && slices.Contains(v.in, id) {
-			m.homed = true
+		if m := l.join(s, id, false); m != nil {
+			m.homed = slices.Contains(v.in, id)
 		}
 	}
 	for _, id := range distinct(v.directs) {

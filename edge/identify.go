@@ -286,8 +286,8 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 		l.openDirect(s, id, 0)
 	}
 	for _, id := range guilds {
-		if l.join(s, id); s.guilds[id] != nil {
-			s.guilds[id].listed, s.guilds[id].homed = true, true
+		if m := l.join(s, id, true); m != nil {
+			m.homed = true
 		}
 	}
 }

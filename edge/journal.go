@@ -153,7 +153,7 @@ func (s *session) waiting() (list []*pb.JournalPlace) {
 	}
 	for id, m := range s.guilds {
 		if m.class == nil || !m.homed {
-			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Shown: m.class != nil, Guild: true})
+			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Shown: m.class != nil, Guild: true, Known: m.listed || m.told})
 		}
 	}
 	for id := range s.past {

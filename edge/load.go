@@ -152,6 +152,7 @@ func (l *loop) loadFailed(g *guild, err error) {
 		if !w.told {
 			w.told = true
 			l.giveAlone(w.session, away)
+			l.note(w.session, w.waits())
 		}
 	}
 	l.load(g, loadPause)
@@ -171,8 +172,8 @@ func (l *loop) reload(g *guild) {
 	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
 	for _, m := range places {
 		m.guild, m.class, m.told = fresh, nil, true
-		l.note(m.session, &pb.JournalPlace{Place: uint64(g.id), Guild: true})
 		l.giveAlone(m.session, away)
+		l.note(m.session, m.waits())
 		fresh.waiting = append(fresh.waiting, m)
 	}
 	l.load(fresh, firstPause)
@@ -271,6 +272,7 @@ func (l *loop) fetched(g *guild, user proto.ID, places []*membership, rows map[p
 			if !p.told {
 				p.told = true
 				l.giveAlone(p.session, gone)
+				l.note(p.session, p.waits())
 			}
 			g.next[user] = append(g.next[user], p)
 		}

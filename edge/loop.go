@@ -236,7 +236,7 @@ func (l *loop) logEvent(seq uint64, e *pb.Event) {
 			l.guildEvent(g, seq, e)
 		} else if u := l.users[proto.ID(e.Id)]; u != nil && e.Type == proto.EventGuildMemberAdd {
 			for s := range u.sessions { // as of this entry, so that positions tell who is in
-				l.join(s, proto.ID(e.Guild))
+				l.join(s, proto.ID(e.Guild), false)
 			}
 		}
 	}

@@ -7,17 +7,18 @@ import (
 	"github.com/starling-chat/starling/proto/pb"
 )
 
-// join gives s a place in a guild, as soon as the guild and the member's row are known. A session that has one keeps it.
-func (l *loop) join(s *session, id proto.ID) {
+// join gives s a place in a guild, as soon as the guild and the member's row are known; nil if it gets none now. A session that has one keeps it.
+// Where its client knows of the guild it will be told of the end, too.
+func (l *loop) join(s *session, id proto.ID, known bool) *membership {
 	if id == 0 || s.dropped || s.guilds[id] != nil || !s.inShard(id) || l.sandbox != nil {
-		return
+		return nil
 	}
 	if s.held != nil { // once it is here
 		s.held.joins = append(s.held.joins, id)
 		if s.held.fixed {
 			l.note(s, &pb.JournalPlace{Place: uint64(id), Guild: true})
 		}
-		return
+		return nil
 	}
 	g := l.guilds[id]
 	if g == nil {
@@ -25,18 +26,24 @@ func (l *loop) join(s *session, id proto.ID) {
 		l.guilds[id] = g
 		guildsGauge.Inc()
 	}
-	m := &membership{session: s, guild: g}
+	m := &membership{session: s, guild: g, listed: known}
 	s.guilds[id] = m
 	delete(s.past, id)
-	l.note(s, &pb.JournalPlace{Place: uint64(id), Guild: true})
+	l.note(s, m.waits())
 	if g.loaded {
 		l.admit(g, m)
-		return
+		return m
 	}
 	g.waiting = append(g.waiting, m)
 	if !g.loading {
 		l.load(g, 0)
 	}
+	return m
+}
+
+// waits is the journal's word for a place that the session is yet to be shown.
+func (m *membership) waits() *pb.JournalPlace {
+	return &pb.JournalPlace{Place: uint64(m.guild.id), Guild: true, Known: m.listed || m.told}
 }
 
 // admit places m, and says GUILD_CREATE before any later event. Where the member's row is not known a core is asked first: the guild may be

@@ -50,7 +50,7 @@ type membership struct {
 	guild   *guild
 	class   *class // nil until GUILD_CREATE was sent
 	at      int    // index in class.members
-	listed  bool   // READY named the guild
+	listed  bool   // the client knows of the guild, from READY
 	told    bool   // that the guild is unavailable
 	homed   bool   // the user's bucket has told of the membership
 	moving  *move  // the session is on its way here, and was shown the guild elsewhere

@@ -176,7 +176,7 @@ func (l *simLog) born(e *simEntry, bucket int, owner *simUser, large bool) *simG
 }
 
 func (l *simLog) row(u *simUser) proto.Member {
-	nick, user := l.name(), proto.NewUser(u.id, "u", true)
+	nick, user := l.name(), proto.NewUser(u.id, l.name(), true) // a name for each stay: no two ends look alike
 	return proto.Member{User: &user, Nick: &nick, Roles: []proto.ID{}}
 }
 

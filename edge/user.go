@@ -80,7 +80,7 @@ func (l *loop) userEventFor(s *session, e *pb.Event, ev *event) bool {
 			return false
 		}
 	case proto.EventInternalGuildJoined:
-		l.join(s, proto.ID(e.Guild))
+		l.join(s, proto.ID(e.Guild), false)
 		if s.held != nil {
 			s.held.in = append(slices.Clone(s.held.in), proto.ID(e.Guild))
 		}

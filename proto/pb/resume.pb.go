@@ -333,6 +333,7 @@ type JournalPlace struct {
 	Since         uint64                 `protobuf:"fixed64,5,opt,name=since,proto3" json:"since,omitempty"` // of a direct channel that waits: messages above this have yet to be told
 	Gone          bool                   `protobuf:"varint,6,opt,name=gone,proto3" json:"gone,omitempty"`    // it waits no more, and was not shown, or its end was told
 	Guild         bool                   `protobuf:"varint,7,opt,name=guild,proto3" json:"guild,omitempty"`  // the place is a guild
+	Known         bool                   `protobuf:"varint,8,opt,name=known,proto3" json:"known,omitempty"`  // it was not shown, but READY named it, or its being unavailable was told: so is its end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -412,6 +413,13 @@ func (x *JournalPlace) GetGone() bool {
 func (x *JournalPlace) GetGuild() bool {
 	if x != nil {
 		return x.Guild
+	}
+	return false
+}
+
+func (x *JournalPlace) GetKnown() bool {
+	if x != nil {
+		return x.Known
 	}
 	return false
 }
@@ -1422,7 +1430,7 @@ const file_resume_proto_rawDesc = "" +
 	"\fJournalStart\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\rR\x06bucket\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xaa\x01\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xc0\x01\n" +
 	"\fJournalPlace\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x06R\asession\x12\x14\n" +
@@ -1430,7 +1438,8 @@ const file_resume_proto_rawDesc = "" +
 	"\x05shown\x18\x04 \x01(\bR\x05shown\x12\x14\n" +
 	"\x05since\x18\x05 \x01(\x06R\x05since\x12\x12\n" +
 	"\x04gone\x18\x06 \x01(\bR\x04gone\x12\x14\n" +
-	"\x05guild\x18\a \x01(\bR\x05guild\"~\n" +
+	"\x05guild\x18\a \x01(\bR\x05guild\x12\x14\n" +
+	"\x05known\x18\b \x01(\bR\x05known\"~\n" +
 	"\x0fJournalSnapshot\x12\x18\n" +
 	"\abuckets\x18\x01 \x03(\rR\abuckets\x12\x1c\n" +
 	"\tsequences\x18\x02 \x03(\x04R\tsequences\x123\n" +
