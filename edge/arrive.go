@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -206,6 +207,9 @@ func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) ([]told,
 			}
 		}
 		sc.spans = spans
+		if err := sc.forget(list[:n]); err != nil {
+			return nil, nil, err
+		}
 	}
 	list, err := sc.replay()
 	var from []*pb.ResumePosition
@@ -213,6 +217,26 @@ func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) ([]told,
 		from = append(from, sp.from)
 	}
 	return list, from, err
+}
+
+// forget leaves out the places whose end the client was told: if the user is back since, it is shown them anew, behind the replay.
+func (sc *scene) forget(had []told) error {
+	for _, t := range had {
+		if t.event.kind != proto.EventGuildDelete && t.event.kind != proto.EventChannelDelete {
+			continue
+		}
+		var gone struct {
+			ID proto.ID `json:"id"`
+		}
+		if err := json.Unmarshal(t.event.body, &gone); err != nil {
+			return err
+		}
+		delete(sc.directs, gone.ID)
+		if t.event.kind == proto.EventGuildDelete {
+			delete(sc.guilds, gone.ID)
+		}
+	}
+	return nil
 }
 
 // segment is the session's stay here, as the registry is to have it.

@@ -135,7 +135,7 @@ func (w *simWorld) wait(ctx context.Context, e *simEdge, boot uint64, key string
 	}
 }
 
-// ready lists the calls that may go on, in an order that hangs on the seed alone.
+// ready lists the calls that may go on, in an order that hangs on the seed alone. Of those that nothing tells apart it has one.
 func (w *simWorld) ready() []*simCall {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,20 +146,28 @@ func (w *simWorld) ready() []*simCall {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *simCall) int { return strings.Compare(a.key, b.key) })
-	return list
+	return slices.CompactFunc(list, (*simCall).like)
 }
 
+func (c *simCall) like(x *simCall) bool { return c.key == x.key && c.edge == x.edge && c.boot == x.boot }
+
+// let has a call go on or fail, and with it those that are like it: in which order these came hangs on more than the seed.
 func (w *simWorld) let(c *simCall, err error) {
+	var on []*simCall
 	w.mu.Lock()
-	n := len(w.calls)
-	w.calls = slices.DeleteFunc(w.calls, func(x *simCall) bool { return x == c })
-	there := len(w.calls) < n
-	w.mu.Unlock()
-	if there {
-		if err != nil {
-			w.logf("%s fails", c.key)
+	w.calls = slices.DeleteFunc(w.calls, func(x *simCall) bool {
+		if x.like(c) {
+			on = append(on, x)
+			return true
 		}
-		c.let <- err
+		return false
+	})
+	w.mu.Unlock()
+	if len(on) > 0 && err != nil {
+		w.logf("%s fails", c.key)
+	}
+	for _, x := range on {
+		x.let <- err
 	}
 	w.settle()
 }

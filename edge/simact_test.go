@@ -438,7 +438,11 @@ func (w *simWorld) finish() {
 		return
 	}
 	w.logf("everything is mended")
+	w.dieIn = nil
 	for _, e := range w.edges {
+		if e.dying {
+			e.after()
+		}
 		if !e.up {
 			e.start()
 		}
