@@ -13,7 +13,7 @@ import (
 
 // notOfGuilds are structural types that no guild's bucket has events of, and what only edges say.
 var notOfGuilds = map[string]bool{
-	proto.EventReady: true, proto.EventResumed: true, proto.EventGuildCreate: true, proto.EventGuildMembersChunk: true, proto.EventPresenceUpdate: true,
+	proto.EventReady: true, proto.EventResumed: true, proto.EventGuildCreate: true, proto.EventGuildMembersChunk: true, proto.EventPresenceUpdate: true, proto.EventPresencesReplace: true,
 	proto.EventUserUpdate: true, proto.EventRelationshipAdd: true, proto.EventRelationshipRemove: true, proto.EventInternalUserBorn: true,
 	proto.EventInternalTokenReset: true, proto.EventInternalSessionRevoke: true, proto.EventInternalGuildJoined: true,
 	proto.EventInternalGuildLeft: true, proto.EventInternalDirectBorn: true, proto.EventInternalDirectShown: true,

@@ -213,7 +213,7 @@ func (l *loop) memberSet(g *guild, seq uint64, e *pb.Event) error {
 	}
 	g.trimMembers()
 	if u := l.users[id]; u != nil && e.Type == proto.EventGuildMemberAdd {
-		for s := range u.sessions {
+		for _, s := range u.each() {
 			l.join(s, g.id, false) // also told by the user's own bucket, sooner or later: whoever is first
 		}
 	}

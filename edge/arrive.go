@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ func (l *loop) fix(v *move) {
 			v.to = append(v.to, &pb.ResumePosition{Bucket: uint32(b), Sequence: l.applied[b] + 1})
 		}
 	}
+	inOrder(v.to)
 	v.learnLate()
 	for b := range v.spans {
 		delete(l.moves[b], v)
@@ -216,6 +218,7 @@ func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) ([]told,
 	for _, sp := range sc.spans {
 		from = append(from, sp.from)
 	}
+	inOrder(from)
 	return list, from, err
 }
 
@@ -237,6 +240,11 @@ func (sc *scene) forget(had []told) error {
 		}
 	}
 	return nil
+}
+
+// inOrder has the same move give the same record.
+func inOrder(list []*pb.ResumePosition) {
+	slices.SortFunc(list, func(a, b *pb.ResumePosition) int { return cmp.Compare(a.Bucket, b.Bucket) })
 }
 
 // segment is the session's stay here, as the registry is to have it.
@@ -281,6 +289,7 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 			left = append(left, &pb.JournalPlace{Place: uint64(id), Since: uint64(since)})
 		}
 	}
+	slices.SortFunc(left, func(a, b *pb.JournalPlace) int { return cmp.Compare(a.Place, b.Place) })
 	return left
 }
 

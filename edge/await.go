@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 )
@@ -56,7 +57,8 @@ func (l *loop) caughtUp(bucket int) {
 
 // dropLate applies those answers that have waited for too long, as failures.
 func (l *loop) dropLate(now time.Time) {
-	for bucket, list := range l.awaiting {
+	for _, bucket := range slices.Sorted(maps.Keys(l.awaiting)) {
+		list := l.awaiting[bucket]
 		late := slices.IndexFunc(list, func(a awaited) bool { return now.Sub(a.since) <= awaitTimeout }) // in order of time
 		if late < 0 {
 			late = len(list)

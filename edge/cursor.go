@@ -11,7 +11,7 @@ import (
 //
 // An event of the log takes as many consecutive indices as the most frames that one session gets of it, and the k-th frame of every session has
 // the k-th of these: so index and event together say which frames a client has. What one session alone gets takes an index that is a hole to all
-// others. What no log holds, typing for example, carries the number that is current, and takes none.
+// others. So does what no log holds, typing for example: a client's s rises with every dispatch.
 type cursor struct {
 	serial uint64           // counts events of the log
 	at     *pb.JournalEvent // the one being applied; nil between them. Its index is the first that it takes
@@ -52,7 +52,7 @@ func (l *loop) number(s *session, e *event) *event {
 	switch {
 	case e.fleeting:
 		if e.index == 0 {
-			e.index = l.index
+			e.index = l.fleetingIndex()
 		}
 		return e
 	case l.cursor.at == nil:
@@ -78,6 +78,14 @@ func (l *loop) number(s *session, e *event) *event {
 		e.index = want
 	}
 	return e.numbered(want)
+}
+
+// fleetingIndex is the index of something that no log holds: a hole. Amid the frames of an event of the log there is no room for one.
+func (l *loop) fleetingIndex() int64 {
+	if l.cursor.at == nil {
+		l.index++
+	}
+	return l.index
 }
 
 // here is the last event of a bucket that the loop's tables reflect. Width is 0 where all of the entry is applied.

@@ -8,7 +8,7 @@ import (
 )
 
 // An event of the log takes as many indices as the most frames that one session gets of it; the k-th frame of each session has the k-th.
-// What comes up for one session alone meanwhile follows behind, and what no log holds carries the current number.
+// What comes up for one session alone meanwhile follows behind, and what no log holds takes the next.
 func TestCursor(t *testing.T) {
 	l := &loop{cursor: newCursor(), index: 10}
 	a, b := &session{gen: &generation{}, ring: ring{maxEvents: 10, maxBytes: 1 << 20}}, &session{gen: &generation{}, ring: ring{maxEvents: 10, maxBytes: 1 << 20}}
@@ -32,8 +32,8 @@ func TestCursor(t *testing.T) {
 	if got := indices(b); !slices.Equal(got, []int64{11, 13}) {
 		t.Errorf("b got %v", got)
 	}
-	if typing.index != 13 || l.index != 13 {
-		t.Errorf("typing carries %d, the index is %d; want 13 of both", typing.index, l.index)
+	if typing.index != 14 || l.index != 14 {
+		t.Errorf("typing carries %d, the index is %d; want 14 of both", typing.index, l.index)
 	}
 	if n := len(l.cursor.record.Events); n != 1 {
 		t.Fatalf("%d events in the record, want 1", n)

@@ -192,7 +192,7 @@ func (l *loop) directEvent(seq uint64, e *pb.Event) {
 		for p := range u.pending {
 			p.keepDirect(seq, e)
 		}
-		for s := range u.sessions {
+		for _, s := range u.each() {
 			if p := s.directs[proto.ID(e.Channel)]; p != nil {
 				if ev == nil {
 					ev = newDirectEvent(e)

@@ -131,7 +131,7 @@ func (h *herald) tell(g *guild, p proto.Presence, ev *event, how string) {
 	}
 	ev.fleeting = true
 	l := h.loop
-	ev.index = l.index // also where nobody is there: those who come back are told by it
+	ev.index = l.fleetingIndex() // also where nobody is there: those who come back are told by it
 	for _, c := range g.classes {
 		for _, m := range c.members {
 			if s := m.session; s.seesPresence() && (g.memberCount <= crowd || s.auth == 0) {

@@ -228,9 +228,12 @@ func (l *loop) isolate(why error) {
 	}
 }
 
-// speak has sessions that heard nothing for long hear the current number.
-func (l *loop) speak(s *session, now time.Time) {
-	if s.client != nil && s.held == nil && now.Sub(s.spoken) >= speakEvery {
-		l.send(s, &event{index: l.index, kind: proto.EventPresencesReplace, body: []byte("[]"), fleeting: true})
+// speak has sessions that heard nothing for long hear a number of now.
+func (l *loop) speak(now time.Time) {
+	e := &event{kind: proto.EventPresencesReplace, body: []byte("[]"), fleeting: true}
+	for _, s := range l.sessions {
+		if s.client != nil && s.held == nil && now.Sub(s.spoken) >= speakEvery {
+			l.give(s, e)
+		}
 	}
 }

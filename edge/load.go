@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -242,8 +243,8 @@ func (m rowsFetched) apply(l *loop) {
 	l.herald.takeEarly(g, m.looks)
 	asked := g.asked
 	g.asked = map[proto.ID][]*membership{}
-	for user, places := range asked {
-		l.fetched(g, user, places, rows, err)
+	for _, user := range slices.Sorted(maps.Keys(asked)) {
+		l.fetched(g, user, asked[user], rows, err)
 	}
 	l.herald.takeLate(g, m.looks)
 	l.fetchNext(g)

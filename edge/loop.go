@@ -174,7 +174,6 @@ func (l *loop) tick() {
 	}
 	for _, s := range l.sessions {
 		l.release(s, now)
-		l.speak(s, now)
 		switch {
 		case s.client == nil && now.Sub(s.detached) > l.cfg.SessionLife:
 			l.drop(s)
@@ -188,6 +187,7 @@ func (l *loop) tick() {
 			l.drop(s)
 		}
 	}
+	l.speak(now)
 	if l.index-l.gen.base > generationSpan/2 {
 		l.gen = &generation{base: l.index}
 	}
@@ -235,7 +235,7 @@ func (l *loop) logEvent(seq uint64, e *pb.Event) {
 		if g := l.guilds[proto.ID(e.Guild)]; g != nil {
 			l.guildEvent(g, seq, e)
 		} else if u := l.users[proto.ID(e.Id)]; u != nil && e.Type == proto.EventGuildMemberAdd {
-			for s := range u.sessions { // as of this entry, so that positions tell who is in
+			for _, s := range u.each() { // as of this entry, so that positions tell who is in
 				l.join(s, proto.ID(e.Guild), false)
 			}
 		}

@@ -42,6 +42,7 @@ type simWorld struct {
 	edges []*simEdge
 
 	clients     []*simClient
+	conns       int // that there were
 	tokens      map[string]*simUser
 	service     *resume.Service
 	signer      *resume.Signer
@@ -71,6 +72,7 @@ type simWorld struct {
 	tails     map[string]int
 	stats     simStats
 	trace     *strings.Builder // nil: not told
+	notes     []string         // for it, of cores that work side by side
 	violation string
 }
 
@@ -149,7 +151,9 @@ func (w *simWorld) ready() []*simCall {
 	return slices.CompactFunc(list, (*simCall).like)
 }
 
-func (c *simCall) like(x *simCall) bool { return c.key == x.key && c.edge == x.edge && c.boot == x.boot }
+func (c *simCall) like(x *simCall) bool {
+	return c.key == x.key && c.edge == x.edge && c.boot == x.boot
+}
 
 // let has a call go on or fail, and with it those that are like it: in which order these came hangs on more than the seed.
 func (w *simWorld) let(c *simCall, err error) {
@@ -175,6 +179,13 @@ func (w *simWorld) let(c *simCall, err error) {
 // settle lets everything run until it waits for the schedule or for time.
 func (w *simWorld) settle() {
 	synctest.Wait()
+	w.mu.Lock()
+	slices.Sort(w.notes)
+	for _, n := range w.notes {
+		w.logLocked("%s", n)
+	}
+	w.notes = w.notes[:0]
+	w.mu.Unlock()
 	for _, e := range w.edges {
 		e.gather()
 	}
@@ -199,6 +210,12 @@ func (w *simWorld) logLocked(format string, args ...any) {
 		fmt.Fprintf(w.trace, "%9.3f ", time.Since(w.started).Seconds())
 		fmt.Fprintf(w.trace, format, args...)
 		w.trace.WriteByte('\n')
+	}
+}
+
+func (w *simWorld) noteLocked(format string, args ...any) {
+	if w.trace != nil {
+		w.notes = append(w.notes, fmt.Sprintf(format, args...))
 	}
 }
 

@@ -26,6 +26,7 @@ var simActs = []struct {
 	{2, (*simWorld).failCall},
 	{15, (*simWorld).reads},
 	{7, (*simWorld).clientActs},
+	{2, (*simWorld).hops},
 	{2, (*simWorld).kills},
 	{1, (*simWorld).dies},
 	{3, (*simWorld).boots},
@@ -68,13 +69,11 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 		w.ids = append(w.ids, 5+i)
 	}
 	w.log.buckets = make([][]*simEntry, len(w.ids))
-	for i := range 2 + r.IntN(2) {
+	for range 2 + r.IntN(2) {
 		bucket := w.ids[r.IntN(len(w.ids))]
 		id := w.log.id(bucket)
 		u := &simUser{id: id, bucket: bucket, self: proto.NewUser(id, "u", true).Self()}
-		u.token = base64.RawStdEncoding.EncodeToString(fmt.Append(nil, uint64(id))) + ".x." + fmt.Sprint("y", i)
 		w.log.users = append(w.log.users, u)
-		w.tokens[u.token] = u
 		w.entry(bucket, func(e *simEntry) { w.log.renameUser(e, u) })
 	}
 	for range 1 + r.IntN(4) {
@@ -106,6 +105,8 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 		if r.IntN(4) == 0 {
 			c.intents = proto.IntentGuilds | proto.IntentGuildMessages
 		}
+		c.token = base64.RawStdEncoding.EncodeToString(fmt.Append(nil, uint64(c.user.id))) + ".x." + fmt.Sprint("y", i) // calls of two clients differ
+		w.tokens[c.token] = c.user
 		w.clients = append(w.clients, c)
 	}
 	return w
@@ -128,6 +129,9 @@ func (w *simWorld) play() {
 	total := 0
 	for _, n := range w.weights {
 		total += n
+	}
+	if w.r.IntN(3) > 0 { // most begin with everybody there
+		w.calm(3*time.Second, true)
 	}
 	for range 80 + w.r.IntN(220) {
 		n, i := w.r.IntN(total), 0
@@ -255,6 +259,16 @@ func (w *simWorld) clientActs() {
 		c.read(w.r.IntN(len(c.conn.queue) + 1))
 		c.leave(w.r.IntN(3) > 0, "cut")
 	}
+}
+
+// hops has a client give up where it is, and ask at another edge before it has an answer.
+func (w *simWorld) hops() {
+	c, e := w.clients[w.r.IntN(len(w.clients))], w.anEdge()
+	if c.session == "" || !e.up || c.conn != nil && c.conn.edge == e {
+		return
+	}
+	c.leave(w.r.IntN(2) == 0, "elsewhere")
+	c.open(e)
 }
 
 func (w *simWorld) kills() {

@@ -9,6 +9,7 @@ import (
 
 // A simConn is a connection of the edge. What is queued the client reads later, or never.
 type simConn struct {
+	n       int // of all connections
 	edge    *simEdge
 	client  *simClient
 	handler transport.Handler

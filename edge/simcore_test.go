@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,9 +32,7 @@ func (b *simBus) Request(ctx context.Context, subject string, body []byte) ([]by
 	if strings.HasPrefix(name, "presence") {
 		return gproto.Marshal(&pb.PresencesAnswer{})
 	}
-	h := fnv.New32a()
-	h.Write(body)
-	key := fmt.Sprintf("%s %x", name, h.Sum32())
+	key := simCallKey(name, body)
 	if err := w.wait(ctx, b.e, b.boot, "ask "+key); err != nil {
 		return nil, err
 	}
@@ -41,7 +40,7 @@ func (b *simBus) Request(ctx context.Context, subject string, body []byte) ([]by
 	w.coreCalls.Add(1)
 	go func() {
 		defer w.coreCalls.Done()
-		ctx, cancel := context.WithTimeout(w.ctx, 9*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithValue(w.ctx, simWhy{}, key), 9*time.Second)
 		defer cancel()
 		answer <- w.answer(ctx, name, body)
 	}()
@@ -54,6 +53,39 @@ func (b *simBus) Request(ctx context.Context, subject string, body []byte) ([]by
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// simWhy is what a core's own questions are asked for.
+type simWhy struct{}
+
+func because(ctx context.Context) string {
+	why, _ := ctx.Value(simWhy{}).(string)
+	return " for " + why
+}
+
+// simCallKey tells calls apart by what they ask, not by the order in which they list it: that hangs on more than the seed.
+func simCallKey(name string, body []byte) string {
+	switch name {
+	case "guild":
+		in := new(pb.GuildCall)
+		_ = gproto.Unmarshal(body, in)
+		return fmt.Sprint("guild ", in.Guild, slices.Sorted(slices.Values(in.Members)), in.AllMembersUpTo)
+	case "resumed":
+		in := new(pb.ResumeCommit)
+		_ = gproto.Unmarshal(body, in)
+		return fmt.Sprint("resumed ", in.Before.Origin.Key, " ", in.Segment.N)
+	case "hold":
+		in := new(pb.HoldCall)
+		_ = gproto.Unmarshal(body, in)
+		var keys []uint64
+		for _, r := range in.Records {
+			keys = append(keys, r.Origin.Key)
+		}
+		return fmt.Sprint("hold ", slices.Sorted(slices.Values(keys)))
+	}
+	h := fnv.New32a()
+	h.Write(body)
+	return fmt.Sprintf("%s %x", name, h.Sum32())
 }
 
 func simEncode(m gproto.Message) []byte {
@@ -77,7 +109,7 @@ func (w *simWorld) answer(ctx context.Context, name string, body []byte) []byte 
 			w.keys++
 			in.Origin.Key = w.keys
 			w.mu.Unlock()
-			in.Origin.User, in.Origin.TimeMs = uint64(u.id), time.Now().UnixMilli()
+			in.Origin.User = uint64(u.id)
 			out.Session, _ = w.signer.Sign(in.Origin)
 			out.Key = in.Origin.Key
 		}
@@ -146,7 +178,7 @@ func (w *simWorld) User(ctx context.Context, token string) (resume.User, error) 
 
 // Index implements resume.Journals.
 func (w *simWorld) Index(ctx context.Context, edge string, boot uint64) (*records.Index, error) {
-	if err := w.wait(ctx, nil, 0, "core journal "+edge); err != nil {
+	if err := w.wait(ctx, nil, 0, "core journal "+edge+because(ctx)); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
@@ -174,7 +206,7 @@ func (w *simWorld) store(r *simRecord) {
 
 // Release implements resume.Holders.
 func (w *simWorld) Release(ctx context.Context, edge string, call *pb.ReleaseCall) (*pb.ReleaseAnswer, error) {
-	if err := w.wait(ctx, nil, 0, "core release "+edge); err != nil {
+	if err := w.wait(ctx, nil, 0, "core release "+edge+because(ctx)); err != nil {
 		return nil, err
 	}
 	var e *simEdge
@@ -206,7 +238,7 @@ type simBuried struct {
 
 // Tomb implements resume.Tombs.
 func (w *simWorld) Tomb(ctx context.Context, key string) ([]byte, error) {
-	if err := w.wait(ctx, nil, 0, "core tomb "+key); err != nil {
+	if err := w.wait(ctx, nil, 0, "core tomb "+key+because(ctx)); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
@@ -219,7 +251,7 @@ func (w *simWorld) Tomb(ctx context.Context, key string) ([]byte, error) {
 
 // Bury implements resume.Tombs.
 func (w *simWorld) Bury(ctx context.Context, key string, body []byte) error {
-	if err := w.wait(ctx, nil, 0, "core bury "+key); err != nil {
+	if err := w.wait(ctx, nil, 0, "core bury "+key+because(ctx)); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -241,7 +273,7 @@ type simRegistered struct {
 
 // Registration implements core.Registry.
 func (w *simWorld) Registration(ctx context.Context, session string) (core.Registration, error) {
-	if err := w.wait(ctx, nil, 0, "core registration "+session); err != nil {
+	if err := w.wait(ctx, nil, 0, "core registration "+session+because(ctx)); err != nil {
 		return core.Registration{}, err
 	}
 	w.mu.Lock()
@@ -254,7 +286,7 @@ func (w *simWorld) Registration(ctx context.Context, session string) (core.Regis
 
 // Register implements core.Registry.
 func (w *simWorld) Register(ctx context.Context, session string, n uint64, to core.Registration, ttl time.Duration) error {
-	if err := w.wait(ctx, nil, 0, "core register "+session); err != nil {
+	if err := w.wait(ctx, nil, 0, "core register "+session+because(ctx)); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -277,7 +309,7 @@ func (w *simWorld) Forget(context.Context, string, uint64) error { return errSim
 func (w *simWorld) noteResume(in *pb.ResumeCall, out *pb.ResumeAnswer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.logLocked("core: RESUME with s %d from %s: %v %s, at %s, lo %d, within %d, tail %v, waiting %v", in.S, in.Edge, out.Outcome, out.Why, brief(fmt.Sprint(out.From)), out.Lo, out.Within, out.Tail, out.Waiting)
+	w.noteLocked("core: RESUME with s %d from %s: %v %s, at %s, lo %d, within %d, tail %v, waiting %v", in.S, in.Edge, out.Outcome, out.Why, brief(fmt.Sprint(out.From)), out.Lo, out.Within, out.Tail, out.Waiting)
 	if out.Outcome != pb.ResumeAnswer_OK {
 		return
 	}
@@ -317,6 +349,6 @@ func (w *simWorld) noteCommit(in *pb.ResumeCommit, out *pb.ResumeCommitAnswer) {
 		n := max(w.stats.deepest, len(in.Before.Segments))
 		w.stats.deepest = n
 	}
-	w.logLocked("core: move to %s: ok %v, lost %v %s; s0 %d, lo %d, replayed %d, base %d, ic %d", in.Segment.Edge, out.Ok, out.Lost, out.Error, in.Segment.S0,
+	w.noteLocked("core: move to %s: ok %v, lost %v %s; s0 %d, lo %d, replayed %d, base %d, ic %d", in.Segment.Edge, out.Ok, out.Lost, out.Error, in.Segment.S0,
 		in.Segment.Lo, in.Segment.Replayed, in.Segment.Base, in.Segment.Ic)
 }

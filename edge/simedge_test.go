@@ -133,20 +133,22 @@ func (e *simEdge) gather() {
 // messageKey orders what tasks post; what clients and the reader post stays as it is.
 func messageKey(m message) string {
 	switch m := m.(type) {
+	case bucketStart:
+		return fmt.Sprint("0 start ", m.bucket)
 	case located:
-		return fmt.Sprint("1 located ", m.ask.id)
+		return fmt.Sprint("1 located ", m.ask.client.conn.(*simConn).n)
 	case gathered:
-		return fmt.Sprint("2 gathered ", m.move.session.id)
+		return fmt.Sprint("2 gathered ", m.move.client.conn.(*simConn).n)
 	case pastRead:
-		return fmt.Sprint("3 past ", m.move.session.id)
+		return fmt.Sprint("3 past ", m.move.client.conn.(*simConn).n)
 	case arrived:
-		return fmt.Sprint("4 arrived ", m.move.session.id)
+		return fmt.Sprint("4 arrived ", m.move.client.conn.(*simConn).n)
 	case guildLoaded:
 		return fmt.Sprint("5 guild ", m.guild.id)
 	case rowsFetched:
 		return fmt.Sprint("6 rows ", m.guild.id)
 	case identified:
-		return fmt.Sprint("7 identified ", m.pending.client.conn.(*simConn).client.n)
+		return fmt.Sprint("7 identified ", m.pending.client.conn.(*simConn).n)
 	}
 	return ""
 }

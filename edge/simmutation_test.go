@@ -25,13 +25,18 @@ func TestSimulationCatches(t *testing.T) {
 		{"no half-space", &simMutation.NoHalf},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			*m.on = true
 			defer func() { *m.on = false }()
 			for seed := uint64(1); seed <= most; seed++ {
-				if _, violation, _ := simOnce(t, seed, false); violation != "" {
-					t.Logf("caught by schedule %d: %s", seed, violation)
-					return
+				*m.on = true
+				_, violation, _ := simOnce(t, seed, false)
+				if *m.on = false; violation == "" {
+					continue
 				}
+				if _, whole, _ := simOnce(t, seed, false); whole != "" {
+					t.Fatalf("schedule %d breaks the promise without the mutation: %s", seed, whole)
+				}
+				t.Logf("caught by schedule %d: %s", seed, violation)
+				return
 			}
 			t.Errorf("not caught within %d schedules", most)
 		})

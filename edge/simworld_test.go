@@ -77,7 +77,6 @@ func (s *simState) clone() *simState {
 type simUser struct {
 	id     proto.ID
 	bucket int
-	token  string
 	guilds []proto.ID // as the home bucket has it
 	self   proto.SelfUser
 	states []simHome

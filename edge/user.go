@@ -2,6 +2,7 @@ package edge
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/starling-chat/starling/proto"
@@ -23,6 +24,18 @@ func (l *loop) user(id proto.ID) *user {
 		l.users[id] = u
 	}
 	return u
+}
+
+// each lists the sessions in one order, so that the same things happening give the same numbers: a run that a simulator has found can be had again.
+func (u *user) each() []*session {
+	list := make([]*session, 0, len(u.sessions))
+	for s := range u.sessions {
+		list = append(list, s)
+	}
+	if len(list) > 1 {
+		slices.SortFunc(list, func(a, b *session) int { return strings.Compare(a.id, b.id) })
+	}
+	return list
 }
 
 func (l *loop) forgetUser(id proto.ID, u *user) {
@@ -59,7 +72,7 @@ func (l *loop) userEvent(seq uint64, e *pb.Event) {
 		p.keep(seq, e)
 	}
 	ev := newEvent(e)
-	for s := range u.sessions {
+	for _, s := range u.each() {
 		if seq > s.since {
 			l.userEventFor(s, e, ev)
 		}

@@ -26,7 +26,7 @@ const (
 	EventMessageUpdate     = "MESSAGE_UPDATE"
 	EventMessageDelete     = "MESSAGE_DELETE"
 	EventMessageDeleteBulk = "MESSAGE_DELETE_BULK"
-	EventPresencesReplace  = "PRESENCES_REPLACE" // empty, to who heard nothing for a minute: it carries the number that is current
+	EventPresencesReplace  = "PRESENCES_REPLACE" // empty, to who heard nothing for a minute: it carries a number of now
 	EventTypingStart       = "TYPING_START"
 	EventUserUpdate        = "USER_UPDATE"
 	EventPresenceUpdate    = "PRESENCE_UPDATE"
@@ -136,9 +136,4 @@ var intents = map[string]int64{
 	EventReactionRemoveAll:   IntentGuildReactions,
 	EventReactionRemoveEmoji: IntentGuildReactions,
 	EventChannelPinsUpdate:   IntentGuilds,
-}
-
-// Unnumbered tells of a dispatch that it may carry the s of the one before it: what cannot be resumed takes no number of its own.
-func Unnumbered(event string) bool {
-	return event == EventTypingStart || event == EventPresencesReplace || event == EventPresenceUpdate || event == EventGuildMembersChunk
 }

@@ -27,7 +27,7 @@ func (s *Server) begin(o *pb.SessionOrigin, who identity, out *pb.IdentifyAnswer
 	if err := relay.CheckName(o.Edge); err != nil {
 		return fmt.Errorf("session: edge: %w", err)
 	}
-	o.Key, o.User, o.Login, o.TimeMs = randomKey(), uint64(who.User), uint64(who.Login), s.cfg.Now().UnixMilli()
+	o.Key, o.User, o.Login = randomKey(), uint64(who.User), uint64(who.Login)
 	id, err := s.signer.Sign(o)
 	out.Session, out.Key = id, o.Key
 	return err

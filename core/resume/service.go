@@ -162,12 +162,10 @@ func (s *Service) resume(ctx context.Context, call *pb.ResumeCall) (*pb.ResumeAn
 	if err != nil {
 		return nil, fmt.Errorf("user: %w", err)
 	}
-	origin, err := s.Signer.Open(call.Session)
+	origin, err := s.Signer.Open(call.Session, uint64(user.ID), uint64(user.Login))
 	switch {
 	case err != nil:
 		return nil, invalid(err.Error())
-	case origin.User != uint64(user.ID) || origin.Login != uint64(user.Login):
-		return nil, invalidf("the session is of user %d, login %d; the token of %d, %d", origin.User, origin.Login, user.ID, user.Login)
 	case call.S < 0 || call.S >= 1<<31:
 		return nil, invalidf("number %d", call.S)
 	}
@@ -210,7 +208,7 @@ func (s *Service) record(ctx context.Context, origin *pb.SessionOrigin, number i
 	reg, err := s.Registry.Registration(ctx, registryKey(origin.Key))
 	switch {
 	case errors.Is(err, core.ErrNotFound):
-		rec = &pb.ResumeRecord{Origin: origin, Segments: []*pb.ResumeSegment{{Edge: origin.Edge, Boot: origin.Boot, Base: origin.Base, TimeMs: origin.TimeMs}}}
+		rec = &pb.ResumeRecord{Origin: origin, Segments: []*pb.ResumeSegment{{Edge: origin.Edge, Boot: origin.Boot, Base: origin.Base}}}
 	case err != nil:
 		return nil, 0, fmt.Errorf("registration: %w", err)
 	default:

@@ -11,8 +11,8 @@ import (
 )
 
 func origin() *pb.SessionOrigin {
-	return &pb.SessionOrigin{Key: 1<<63 + 5, User: 1 << 62, Login: 99, Edge: "edge-fra-01", Boot: 1_790_000_000_000_000_000, Base: -5, Intents: 1<<21 - 1,
-		Shard: 15, Shards: 16, Large: 250, TimeMs: 1_790_000_000_000}
+	return &pb.SessionOrigin{Key: 1<<63 + 5, User: 1 << 62, Login: 99, Edge: "edge-fra-01", Boot: 1_790_000_000_000_000_000, Base: 1 << 34, Intents: 1<<26 - 1,
+		Shard: 15, Shards: 16, Large: 250}
 }
 
 func TestSession(t *testing.T) {
@@ -21,26 +21,43 @@ func TestSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(id) > 160 || id[0] < 'a' || id[0] > 'z' || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+	// wire-compat: at most 64 URL-safe characters.
+	if len(id) > 64 || id[0] < 'a' || id[0] > 'z' || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 		t.Errorf("session_id %q of %d bytes", id, len(id))
 	}
-	if o, err := s.Open(id); err != nil || !gproto.Equal(o, origin()) {
+	open := func(s *Signer, id string) (*pb.SessionOrigin, error) {
+		return s.Open(id, origin().User, origin().Login)
+	}
+	if o, err := open(s, id); err != nil || !gproto.Equal(o, origin()) {
 		t.Errorf("got %v, %v", o, err)
 	}
-	if _, err := other.Open(id); !errors.Is(err, ErrSession) {
+	if _, err := open(other, id); !errors.Is(err, ErrSession) {
 		t.Errorf("with another secret: %v", err)
+	}
+	if _, err := s.Open(id, origin().User+1, origin().Login); !errors.Is(err, ErrSession) {
+		t.Errorf("by another user: %v", err)
+	}
+	if _, err := s.Open(id, origin().User, origin().Login+1); !errors.Is(err, ErrSession) {
+		t.Errorf("after another login: %v", err)
 	}
 	for i := range id {
 		for _, forged := range []string{id[:i], id[:i] + "x" + id[i:], id[:i] + string(id[i]^1) + id[i+1:]} {
-			if _, err := s.Open(forged); !errors.Is(err, ErrSession) {
+			if _, err := open(s, forged); !errors.Is(err, ErrSession) {
 				t.Fatalf("%q: got %v", forged, err)
 			}
 		}
 	}
-	o := origin()
-	o.Edge = strings.Repeat("e", 1000)
-	if _, err := s.Sign(o); err == nil {
-		t.Error("an endless name is signed")
+	for name, change := range map[string]func(o *pb.SessionOrigin){
+		"an endless name": func(o *pb.SessionOrigin) { o.Edge = strings.Repeat("e", 1000) },
+		"no name":         func(o *pb.SessionOrigin) { o.Edge = "" },
+		"a base below 0":  func(o *pb.SessionOrigin) { o.Base = -1 },
+		"a large 256":     func(o *pb.SessionOrigin) { o.Large = 256 },
+	} {
+		o := origin()
+		change(o)
+		if _, err := s.Sign(o); err == nil {
+			t.Errorf("%s is signed", name)
+		}
 	}
 }
 
@@ -51,16 +68,16 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, seed := range []string{id, id[1:], id + "=", "", "s", "s" + strings.Repeat("A", 1000), "sAAAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
-		f.Add(seed)
+		f.Add(seed, []byte{})
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		o, err := s.Open(text)
-		if err != nil {
-			return
+	f.Add("", []byte("body"))
+	f.Fuzz(func(t *testing.T, text string, body []byte) {
+		if o, err := s.Open(text, 1<<62, 99); err == nil {
+			if again, err := s.Sign(o); err != nil || again != text {
+				t.Errorf("%q opens, and is not what is signed: %q, %v", text, again, err)
+			}
 		}
-		again, err := s.Sign(o)
-		if err != nil || again != text {
-			t.Errorf("%q opens, and is not what is signed: %q, %v", text, again, err)
-		}
+		// What a core itself has signed, whatever it is, opens or does not, and no more.
+		_, _ = s.Open(s.seal(1, 2, body), 1, 2)
 	})
 }

@@ -194,7 +194,7 @@ func (w *world) writes(edge string, number uint64, from, to int64) {
 
 // origin is alice's session on edge-a, whose s is index - 100.
 func (w *world) origin() *pb.SessionOrigin {
-	return &pb.SessionOrigin{Key: 77, User: 1, Login: 11, Edge: "edge-a", Boot: 1, Base: 100, TimeMs: w.Now().UnixMilli()}
+	return &pb.SessionOrigin{Key: 77, User: 1, Login: 11, Edge: "edge-a", Boot: 1, Base: 100}
 }
 
 func (w *world) sign(o *pb.SessionOrigin) string {

@@ -173,7 +173,7 @@ func (c *Client) Next() Frame {
 			c.t.Fatal("the connection has ended before")
 		}
 		if f.Op == proto.OpDispatch && !f.Ended {
-			if f.S < c.Seq || f.S == c.Seq && !proto.Unnumbered(f.T) || f.S >= 1<<31 {
+			if f.S <= c.Seq || f.S >= 1<<31 {
 				c.t.Fatalf("%s: s = %d after %d", f.T, f.S, c.Seq)
 			}
 			c.Seq = f.S

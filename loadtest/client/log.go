@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/starling-chat/starling/proto"
 )
 
 // An Event is one frame from the server.
@@ -59,7 +57,7 @@ func (l *Log) noteLocked(e Event) {
 	if e.Op != 0 {
 		return
 	}
-	if e.T != "READY" && (e.S < l.last || e.S == l.last && !proto.Unnumbered(e.T)) {
+	if e.T != "READY" && e.S <= l.last {
 		l.tell(fmt.Sprintf("s does not rise: %d after %d: %v", e.S, l.last, e))
 	}
 	l.last = e.S

@@ -24,11 +24,11 @@ func BotToken(path string, v any, tell func(string)) {
 	}
 }
 
-var sessionForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var sessionForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func sessionID(path string, v any, tell func(string)) {
 	if s, ok := v.(string); !ok || !sessionForm.MatchString(s) {
-		tell(fmt.Sprintf("%s: got %s, want at most 128 URL-safe characters", path, short(v)))
+		tell(fmt.Sprintf("%s: got %s, want at most 64 URL-safe characters", path, short(v)))
 	}
 }
 

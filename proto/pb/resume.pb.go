@@ -485,7 +485,7 @@ func (x *JournalSnapshot) GetWaiting() []*JournalPlace {
 	return nil
 }
 
-// A SessionOrigin is what a session_id says, with a signature of the cores, of a session that never moved.
+// A SessionOrigin is what a session_id says, and a token beside it: where the session began.
 type SessionOrigin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           uint64                 `protobuf:"fixed64,1,opt,name=key,proto3" json:"key,omitempty"` // random
@@ -497,8 +497,7 @@ type SessionOrigin struct {
 	Intents       int64                  `protobuf:"varint,7,opt,name=intents,proto3" json:"intents,omitempty"`
 	Shard         uint32                 `protobuf:"varint,8,opt,name=shard,proto3" json:"shard,omitempty"`
 	Shards        uint32                 `protobuf:"varint,9,opt,name=shards,proto3" json:"shards,omitempty"`
-	Large         uint32                 `protobuf:"varint,10,opt,name=large,proto3" json:"large,omitempty"` // large_threshold
-	TimeMs        int64                  `protobuf:"varint,11,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	Large         uint32                 `protobuf:"varint,10,opt,name=large,proto3" json:"large,omitempty"` // large_threshold, up to 255
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,13 +598,6 @@ func (x *SessionOrigin) GetShards() uint32 {
 func (x *SessionOrigin) GetLarge() uint32 {
 	if x != nil {
 		return x.Large
-	}
-	return 0
-}
-
-func (x *SessionOrigin) GetTimeMs() int64 {
-	if x != nil {
-		return x.TimeMs
 	}
 	return 0
 }
@@ -1443,7 +1435,7 @@ const file_resume_proto_rawDesc = "" +
 	"\x0fJournalSnapshot\x12\x18\n" +
 	"\abuckets\x18\x01 \x03(\rR\abuckets\x12\x1c\n" +
 	"\tsequences\x18\x02 \x03(\x04R\tsequences\x123\n" +
-	"\awaiting\x18\x03 \x03(\v2\x19.starling.v1.JournalPlaceR\awaiting\"\xfe\x01\n" +
+	"\awaiting\x18\x03 \x03(\v2\x19.starling.v1.JournalPlaceR\awaiting\"\xe5\x01\n" +
 	"\rSessionOrigin\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x06R\x03key\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\x06R\x04user\x12\x14\n" +
@@ -1455,8 +1447,7 @@ const file_resume_proto_rawDesc = "" +
 	"\x05shard\x18\b \x01(\rR\x05shard\x12\x16\n" +
 	"\x06shards\x18\t \x01(\rR\x06shards\x12\x14\n" +
 	"\x05large\x18\n" +
-	" \x01(\rR\x05large\x12\x17\n" +
-	"\atime_ms\x18\v \x01(\x03R\x06timeMs\"t\n" +
+	" \x01(\rR\x05large\"t\n" +
 	"\x0eResumePosition\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x16\n" +
