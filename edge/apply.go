@@ -210,6 +210,9 @@ func (l *loop) memberSet(g *guild, seq uint64, e *pb.Event) error {
 	if u := l.users[id]; g.full || u != nil && len(u.sessions) > 0 {
 		l.change(g, places, nil, func() { g.members[id] = &member{row: &row, sequence: seq} })
 		l.admitAsked(g, id)
+	} else if g.members[id] != nil { // a row that nobody here needs, of a snapshot that somebody waited for who is gone: it is not kept up
+		delete(g.members, id)
+		g.disregard(id)
 	}
 	g.trimMembers()
 	if u := l.users[id]; u != nil && e.Type == proto.EventGuildMemberAdd {

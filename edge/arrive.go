@@ -56,8 +56,11 @@ func (l *loop) fix(v *move) {
 		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 		defer cancel()
 		m := arrived{move: v}
-		if m.list, m.from, m.err = sc.make(answer, before); m.err == nil {
-			m.segment = v.segment(l, m.list, m.from, left)
+		if m.list, m.from, m.had, m.err = sc.make(answer, before); m.err == nil {
+			m.segment = v.segment(l, m.list, m.from, v.leave(left, m.had))
+			for _, id := range m.had {
+				m.segment.Waiting = append(m.segment.Waiting, gonePlace(id))
+			}
 			if framesFirst {
 				l.post(m)
 			}
@@ -176,11 +179,12 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 	}
 }
 
-// make makes the replay, and says where it begins.
-func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) ([]told, []*pb.ResumePosition, error) {
+// make makes the replay, and says where it begins. had are the places whose end the client was told in an earlier replay: if the user is back since,
+// it is shown them anew, behind this one.
+func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) (list []told, from []*pb.ResumePosition, had []proto.ID, err error) {
 	if n := answer.Within; n > 0 {
 		if len(before.Segments) == 0 {
-			return nil, nil, errReplay
+			return nil, nil, nil, errReplay
 		}
 		// The client is inside of an earlier replay: that is made once more, as far as it went, and what the client has of it is left out.
 		last := before.Segments[len(before.Segments)-1]
@@ -193,11 +197,11 @@ func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) ([]told,
 		}
 		first.whole = sc.spans
 		list, err := first.replay()
-		if err != nil {
-			return nil, nil, err
-		}
-		if int64(len(list)) < n {
-			return nil, nil, errReplay
+		switch {
+		case err != nil:
+			return nil, nil, nil, err
+		case int64(len(list)) < n:
+			return nil, nil, nil, errReplay
 		}
 		spans := map[int]*span{}
 		for b, p := range first.positionAfter(list, n) {
@@ -209,37 +213,40 @@ func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) ([]told,
 			}
 		}
 		sc.spans = spans
-		if err := sc.forget(list[:n]); err != nil {
-			return nil, nil, err
+		if had, err = endsIn(list[:n]); err != nil {
+			return nil, nil, nil, err
+		}
+		for _, id := range had {
+			delete(sc.guilds, id)
+			delete(sc.directs, id)
 		}
 	}
-	list, err := sc.replay()
-	var from []*pb.ResumePosition
+	list, err = sc.replay()
 	for _, sp := range sc.spans {
 		from = append(from, sp.from)
 	}
 	inOrder(from)
-	return list, from, err
+	return list, from, had, err
 }
 
-// forget leaves out the places whose end the client was told: if the user is back since, it is shown them anew, behind the replay.
-func (sc *scene) forget(had []told) error {
-	for _, t := range had {
+// endsIn are the guilds and direct channels whose end some frames tell.
+func endsIn(list []told) (ended []proto.ID, err error) {
+	for _, t := range list {
 		if t.event.kind != proto.EventGuildDelete && t.event.kind != proto.EventChannelDelete {
 			continue
 		}
 		var gone struct {
-			ID proto.ID `json:"id"`
+			ID    proto.ID `json:"id"`
+			Guild proto.ID `json:"guild_id"`
 		}
 		if err := json.Unmarshal(t.event.body, &gone); err != nil {
-			return err
+			return nil, err
 		}
-		delete(sc.directs, gone.ID)
-		if t.event.kind == proto.EventGuildDelete {
-			delete(sc.guilds, gone.ID)
+		if gone.Guild == 0 {
+			ended = append(ended, gone.ID)
 		}
 	}
-	return nil
+	return ended, nil
 }
 
 // inOrder has the same move give the same record.
@@ -293,6 +300,25 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 	return left
 }
 
+// leave is what is unshown once the client was told of the ends that it had.
+func (v *move) leave(left []*pb.JournalPlace, had []proto.ID) []*pb.JournalPlace {
+	out := make([]*pb.JournalPlace, 0, len(left))
+	for _, p := range left {
+		switch id := proto.ID(p.Place); {
+		case !slices.Contains(had, id):
+			out = append(out, p)
+		case slices.Contains(v.later, id):
+			out = append(out, gonePlace(id))
+		}
+	}
+	return out
+}
+
+// gonePlace is the journal's word for a guild, or direct channel, whose end the client was told.
+func gonePlace(id proto.ID) *pb.JournalPlace {
+	return &pb.JournalPlace{Place: uint64(id), Guild: true, Gone: true}
+}
+
 // commit has a core note the move.
 func (c *cores) commit(ctx context.Context, call *pb.ResumeCommit) (lost bool, err error) {
 	ans := new(pb.ResumeCommitAnswer)
@@ -310,6 +336,7 @@ type arrived struct {
 	move    *move
 	list    []told
 	from    []*pb.ResumePosition
+	had     []proto.ID
 	segment *pb.ResumeSegment
 	lost    bool
 	err     error
@@ -353,9 +380,15 @@ func (m arrived) apply(l *loop) {
 		v.follows = slices.Delete(v.follows, i, i+1)
 	}
 	l.endMove(v)
+	for _, id := range m.had {
+		v.waiting[id] = gonePlace(id)
+	}
 	for _, id := range v.ended {
+		if slices.Contains(m.had, id) {
+			continue
+		}
 		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: id})
-		gone.places = []*pb.JournalPlace{{Place: uint64(id), Guild: true, Gone: true}}
+		gone.places = []*pb.JournalPlace{gonePlace(id)}
 		l.give(s, gone)
 	}
 	for _, id := range v.later {

@@ -275,7 +275,8 @@ func (c *simClient) guildCreate(d []byte) {
 	}
 	first, last, found := guild.positions(shownBy(&g, c.user.id, guild.large), c.user.id)
 	if !found {
-		c.w.fail("WRONG %v GUILD_CREATE of %d shows what never was: %s", c, g.ID, d)
+		c.w.fail("WRONG %v GUILD_CREATE of g%d shows what never was:\n%s\nbut at last\n%s", c, c.w.guildNumber(guild), shownBy(&g, c.user.id, guild.large),
+			guild.now().shown(c.user.id, guild.large))
 		return
 	}
 	*has = simShown{shown: true, first: first, last: last, fresh: true}
