@@ -78,11 +78,23 @@ func (l *loop) leave(m *membership) {
 			}
 		}
 	}
-	if g.loaded && !g.full && len(l.placesOf(g, user)) == 0 && !g.awaits(user) && len(g.next[user]) == 0 {
+	if g.loaded && !g.full && !l.needs(g, user) {
 		delete(g.members, user)
 		g.disregard(user)
 	}
 	g.idle = l.now()
+}
+
+// needs tells whether a session of a user has a place in the guild, waits for one, or is on its way here with one.
+func (l *loop) needs(g *guild, id proto.ID) bool {
+	if u := l.users[id]; u != nil {
+		for s := range u.sessions {
+			if s.guilds[g.id] != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // expel takes a place away and tells the session, if it has heard of the guild, that it is no member.
