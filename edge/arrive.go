@@ -76,9 +76,9 @@ func (v *move) unseen(in []proto.ID) {
 	for id, w := range v.waiting {
 		ended[id] = w.Guild && !w.Shown && !w.Gone && (w.Known || v.answer.Tail) // of a lost tail nobody knows what it told
 	}
-	for id, first := range v.joined {
+	for id := range v.joined {
 		if v.waiting[id] == nil {
-			ended[id] = v.nothing && !first || v.answer.Tail && !v.shown(id)
+			ended[id] = v.answer.Tail && !v.shown(id)
 		}
 	}
 	for id, is := range ended {
@@ -265,11 +265,8 @@ func (v *move) segment(l *loop, list []told, from []*pb.ResumePosition, left []*
 
 // knows tells whether the client knows of a guild that it is yet to be shown; of those whose end it was told, or the replay says, it does not.
 func (v *move) knows(id proto.ID) bool {
-	if w := v.waiting[id]; w != nil {
-		return w.Known && !w.Shown && !w.Gone
-	}
-	first, moved := v.joined[id]
-	return v.nothing && !first && (moved || slices.Contains(v.user.Guilds, uint64(id))) // READY named what was in the list
+	w := v.waiting[id]
+	return w.GetKnown() && !w.Shown && !w.Gone
 }
 
 // unshown are the places that the client has not at ic.

@@ -264,6 +264,11 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	if looks := looksLike(s.posture.wish.status); !looks.Gone {
 		ready.places = append(ready.places, looks)
 	}
+	for _, id := range guilds {
+		if s.inShard(id) {
+			ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Guild: true, Known: true})
+		}
+	}
 	for id := range s.directs {
 		ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Shown: true})
 	}

@@ -27,6 +27,7 @@ func (l *loop) join(s *session, id proto.ID, known bool) *membership {
 		guildsGauge.Inc()
 	}
 	m := &membership{session: s, guild: g, listed: known}
+	_, m.homed = s.past[id] // the list has an earlier stay
 	s.guilds[id] = m
 	delete(s.past, id)
 	l.note(s, m.waits())

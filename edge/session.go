@@ -52,7 +52,7 @@ type membership struct {
 	at      int    // index in class.members
 	listed  bool   // the client knows of the guild, from READY
 	told    bool   // that the guild is unavailable
-	homed   bool   // the user's bucket has told of the membership
+	homed   bool   // the user's bucket has the guild in its list
 	moving  *move  // the session is on its way here, and was shown the guild elsewhere
 	settled bool   // then: the guild is loaded, and whether the user is a member is known
 }
