@@ -41,12 +41,16 @@ func (c *conflict) Error() string {
 // store appends body, which encodes e, behind the entry at expected, and returns when the outcome is certain: its sequence, or a *conflict.
 // While it is not, the very same bytes go out again with the same expectation, so that at most one of them is ever stored.
 // Any other error leaves the outcome unknown, except ErrTooLarge.
+//
+// Sequences of a log made anew are above all of the one before, so an append that names one fits no other log. One that expects an empty bucket
+// fits any: it may have waited while the log was lost, and be the first entry of the next one. So may a take-over that read its tail in there.
+// Nobody is told that these succeeded, or that another was first, before it is certain that the log is still the one that was opened.
 func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entry, body []byte) (uint64, error) {
 	subject := LogSubject(l.bus.region, bucket)
 	for try := 0; ; try++ {
 		if try > 0 {
 			repeats.Inc()
-			if err := pause(ctx, try-1); err != nil {
+			if err := l.pause(ctx, try-1); err != nil {
 				return 0, fmt.Errorf("outcome unknown: %w", err)
 			}
 		}
@@ -62,7 +66,7 @@ func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entr
 		}
 		switch {
 		case ack.Error == nil && ack.Sequence > 0:
-			return ack.Sequence, nil
+			return l.settle(ctx, bucket, expected, ack.Sequence, e)
 		case ack.Error == nil:
 			continue // not an answer of a stream
 		case ack.Error.Code == codeTooLarge:
@@ -79,11 +83,10 @@ func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entr
 		}
 		if last < expected {
 			// Retention took the entry that we expected, or the stream is another one.
-			if err := l.checkIncarnation(ctx); errors.Is(err, ErrRemade) {
+			if err := l.confirm(ctx, bucket); err != nil {
 				return 0, err
-			} else if err == nil {
-				expected = last
 			}
+			expected = last
 			continue
 		}
 		if last == expected {
@@ -93,12 +96,25 @@ func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entr
 		var c *conflict
 		switch {
 		case err == nil && found > 0:
-			return found, nil
+			return l.settle(ctx, bucket, expected, found, e)
 		case errors.As(err, &c):
+			if lost := l.confirm(ctx, bucket); lost != nil {
+				return 0, lost // ours may be in the log that is gone
+			}
 			return 0, err
 		}
 		// Not readable now, or aged out meanwhile: the next answer names a sequence again.
 	}
+}
+
+// settle makes certain that an entry which went in at a sequence is in this log.
+func (l *Log) settle(ctx context.Context, bucket int, expected, seq uint64, e *pb.Entry) (uint64, error) {
+	if expected == 0 || e.TakeOver {
+		if err := l.confirm(ctx, bucket); err != nil {
+			return 0, err
+		}
+	}
+	return seq, nil
 }
 
 // findAppend reads a bucket's log from first to last and returns the sequence of e, or a *conflict with the last entry if e is not there.
@@ -168,5 +184,15 @@ func pause(ctx context.Context, n int) error {
 		return ctx.Err()
 	case <-time.After(min(repeatWait<<min(n, 10), repeatMax)):
 		return nil
+	}
+}
+
+// pause waits before repeat n, and gives up once anybody knows that the log was made anew.
+func (l *Log) pause(ctx context.Context, n int) error {
+	select {
+	case <-l.remade:
+		return ErrRemade
+	default:
+		return pause(ctx, n)
 	}
 }

@@ -6,5 +6,6 @@ func Mutations() map[string]*bool {
 		"ignore predecessor":      &ignorePredecessor,
 		"no digest":               &noDigest,
 		"stale read taken as end": &staleIsEnd,
+		"any log will do":         &anyLog,
 	}
 }

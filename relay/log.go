@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,6 +35,9 @@ type Log struct {
 	incarnation uint64
 	opened      time.Time // here, with a monotonic reading
 	openedAt    time.Time // by the hub's clock
+
+	lose   sync.Once
+	remade chan struct{} // closed once it is known that the log is another one
 }
 
 // Time is the log's own: that of the hub when the log was opened, carried on by what has passed here since. Of a log that was never opened it
@@ -81,7 +85,7 @@ func (l *Log) Tails(ctx context.Context) (map[int]uint64, error) {
 }
 
 // RunDigest publishes each second what digest returns, the positions of all buckets of the owner, until ctx ends. It returns ErrRemade
-// when it finds that the log is another one than was opened.
+// when it, or anybody else who uses the log, finds that it is another one than was opened: then nothing can be appended by it any more.
 func (l *Log) RunDigest(ctx context.Context, owner string, digest func() *pb.Digest) error {
 	changed := make(chan struct{}, 1)
 	defer l.bus.watch(func(reason gapReason, _ string) {
@@ -94,7 +98,7 @@ func (l *Log) RunDigest(ctx context.Context, owner string, digest func() *pb.Dig
 	})()
 	tick := time.NewTicker(digestEvery)
 	defer tick.Stop()
-	for {
+	for doubt := false; ; {
 		d := digest()
 		d.Owner, d.Incarnation = owner, l.incarnation
 		body, err := proto.Marshal(d)
@@ -105,11 +109,18 @@ func (l *Log) RunDigest(ctx context.Context, owner string, digest func() *pb.Dig
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-l.remade:
+			return ErrRemade
 		case <-tick.C:
 		case <-changed:
-			if err := l.checkIncarnation(ctx); errors.Is(err, ErrRemade) {
+			doubt = true
+		}
+		if doubt { // until the hub has told, which just after a reconnect it may not be able to
+			err := l.checkIncarnation(ctx)
+			if errors.Is(err, ErrRemade) {
 				return err
 			}
+			doubt = err != nil
 		}
 	}
 }
@@ -117,17 +128,41 @@ func (l *Log) RunDigest(ctx context.Context, owner string, digest func() *pb.Dig
 // checkIncarnation reports ErrRemade, or that it cannot tell.
 func (l *Log) checkIncarnation(ctx context.Context) error {
 	for k := range l.streams {
-		ctx, cancel := context.WithTimeout(ctx, getWait)
-		meta, err := l.inspect(ctx, k)
-		cancel()
-		if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && meta.incarnation != l.incarnation {
-			return fmt.Errorf("stream %d: %w", k, ErrRemade)
-		}
-		if err != nil {
-			return fmt.Errorf("stream %d: %w", k, err)
+		if err := l.checkStream(ctx, k); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkStream reports ErrRemade if the k-th stream is of another log by now, or that it cannot tell. An incarnation does not come back: if
+// the stream is of this log now, it was whenever somebody was answered by it before.
+func (l *Log) checkStream(ctx context.Context, k int) error {
+	meta, err := l.inspect(ctx, k)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && meta.incarnation != l.incarnation:
+		l.lose.Do(func() { close(l.remade) })
+		return fmt.Errorf("stream %d: %w", k, ErrRemade)
+	case err != nil:
+		return fmt.Errorf("stream %d: %w", k, err)
+	}
+	return nil
+}
+
+// confirm returns when it is certain whether what a bucket's stream told until now came from this log: nil, or ErrRemade.
+func (l *Log) confirm(ctx context.Context, bucket int) error {
+	if anyLog {
+		return nil
+	}
+	for try := 0; ; try++ {
+		err := l.checkStream(ctx, bucket%l.streams)
+		if err == nil || errors.Is(err, ErrRemade) || errors.Is(err, errClosed) {
+			return err
+		}
+		if perr := l.pause(ctx, try); perr != nil {
+			return fmt.Errorf("%w: %w", perr, err)
+		}
+	}
 }
 
 func randomNumber() uint64 {

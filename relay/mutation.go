@@ -5,4 +5,5 @@ var (
 	ignorePredecessor bool // a reader applies a live entry whatever came before it
 	noDigest          bool // a reader hears digests and learns nothing from them
 	staleIsEnd        bool // a read that shows nothing more is taken for the end of the log
+	anyLog            bool // an owner does not ask whether the log was made anew
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 	"github.com/starling-chat/starling/relay/relaytest"
 )
@@ -267,6 +268,7 @@ func TestAgedOutLog(t *testing.T) {
 func TestLogMadeAnew(t *testing.T) {
 	mesh := relaytest.Start(t, 1)
 	log := openLog(t, mesh.CoreBus(t))
+	late := openLog(t, mesh.CoreBus(t))
 	alice := takeOver(t, log, 5)
 	bob := listen(t, mesh.EdgeBus(t, 0))
 	bob.follows(t, 5)
@@ -282,6 +284,16 @@ func TestLogMadeAnew(t *testing.T) {
 	}
 	if _, _, err := alice.Append(soon(t), says("stale"), 0); !errors.Is(err, relay.ErrRemade) {
 		t.Fatalf("got %v, want ErrRemade", err)
+	}
+	// An empty bucket looks the same in both logs. Who has not noticed owns nothing in the new one, and learns it without a lost connection.
+	if _, err := late.TakeOver(soon(t), 6, relay.Position{}, time.Time{}, nil); !errors.Is(err, relay.ErrRemade) {
+		t.Fatalf("take-over: got %v, want ErrRemade", err)
+	}
+	if err := late.RunDigest(soon(t), "late", func() *pb.Digest { return &pb.Digest{} }); !errors.Is(err, relay.ErrRemade) {
+		t.Fatalf("digest: got %v, want ErrRemade", err)
+	}
+	if at := takeOver(t, anew, 6).Position(); at.Epoch < 2 {
+		t.Errorf("got epoch %d over somebody of the log before", at.Epoch)
 	}
 	w, err := anew.TakeOver(soon(t), 5, alice.Position(), time.Time{}, nil)
 	if err != nil {

@@ -4,12 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	chat "github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 	"github.com/starling-chat/starling/relay/relaytest/sim"
 )
+
+// A logName is a name that a stream had.
+type logName struct {
+	stream      int
+	incarnation string
+}
 
 // A simStore is how far a store has applied a bucket's log.
 type simStore struct {
@@ -32,8 +39,10 @@ func (s *simulation) stored(x *sim.Stored) {
 	if by := s.never[text]; text != "" && by != "" {
 		s.fail("bucket %d: %d holds %q, which was refused: %s", x.Bucket, x.Sequence, text, by)
 	}
+	s.names[logName{x.Stream, x.Metadata["starling-incarnation"]}] = true
 	for _, y := range all {
-		if text != "" && textOf(y.Entry) == text {
+		// A log made anew promises nothing of what is in the one before; whoever stores the same there is told that, by ErrRemade.
+		if text != "" && textOf(y.Entry) == text && y.Stream == x.Stream {
 			s.fail("bucket %d: %q is stored twice, %d and %d", x.Bucket, text, y.Sequence, x.Sequence)
 		}
 	}
@@ -45,14 +54,25 @@ func (s *simulation) stored(x *sim.Stored) {
 	if x.Sequence <= last.Sequence {
 		s.fail("bucket %d: sequence %d after %d", x.Bucket, x.Sequence, last.Sequence)
 	}
-	if a.Incarnation != b.Incarnation {
+	// Entries of two streams are no chain. One of the log before may be the first that a stream made anew takes, since it expects what is true
+	// there too; nobody is told that it succeeded (judge), and from then on the stream's chain is one whatever log an entry says it is of.
+	if last.Stream != x.Stream {
 		return
 	}
 	if b.Epoch < a.Epoch || b.Epoch == a.Epoch && b.TakeOver {
 		s.fail("bucket %d: %d of epoch %d after one of epoch %d", x.Bucket, x.Sequence, b.Epoch, a.Epoch)
 	}
-	if b.Counter != a.Counter+1 {
+	if b.Counter != a.Counter+1 && (a.Incarnation == b.Incarnation || b.Counter <= a.Counter) {
 		s.fail("bucket %d: %d is number %d after number %d", x.Bucket, x.Sequence, b.Counter, a.Counter)
+	}
+	if a.Incarnation != b.Incarnation && !b.TakeOver {
+		s.fail("bucket %d: %d is of log %x after one of log %x, and no take-over", x.Bucket, x.Sequence, b.Incarnation, a.Incarnation)
+	}
+	for _, y := range all {
+		if y.Stream == x.Stream && y.Entry.Incarnation == b.Incarnation && a.Incarnation != b.Incarnation {
+			s.fail("bucket %d: %d is of log %x again, which was over", x.Bucket, x.Sequence, b.Incarnation)
+			return
+		}
 	}
 	if b.LastId < a.LastId {
 		s.fail("bucket %d: %d has last id %d after %d", x.Bucket, x.Sequence, b.LastId, a.LastId)
@@ -92,6 +112,7 @@ func (s *simulation) judge(c *simCore, o simOutcome) {
 	case o.taken && o.err == nil:
 		s.counts.TakeOvers++
 		s.w.Note("%s owns bucket %d from %d on, replayed %d", c.name, o.bucket, o.at.Sequence, len(o.replayed))
+		s.judgeLog(c, o)
 		s.judgeReplay(c, o)
 	case o.taken:
 		s.w.Note("%s: %v", c.name, o.err)
@@ -104,6 +125,7 @@ func (s *simulation) judge(c *simCore, o simOutcome) {
 			s.fail("%s: %q was acknowledged as %d of bucket %d, and is not there", c.name, o.job.text, o.at.Sequence, o.bucket)
 			return
 		}
+		s.judgeLog(c, o)
 		if s.rng.IntN(3) > 0 {
 			s.apply(x)
 		}
@@ -118,6 +140,15 @@ func (s *simulation) judge(c *simCore, o simOutcome) {
 		}
 	default:
 		s.w.Note("%s: unknown what became of %q", c.name, o.job.text)
+	}
+}
+
+// judgeLog: what somebody was told is in the log, is in the one that its entry names. A stream that is kept goes on under a new name when
+// another is lost; its owner need not know at once, since nothing of the stream was lost.
+func (s *simulation) judgeLog(c *simCore, o simOutcome) {
+	x := s.find(o.bucket, o.at.Sequence)
+	if x == nil || !s.names[logName{x.Stream, strconv.FormatUint(x.Entry.Incarnation, 16)}] {
+		s.fail("%s: bucket %d: %d was acknowledged, and its stream never was of the log that it names", c.name, o.bucket, o.at.Sequence)
 	}
 }
 

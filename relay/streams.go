@@ -49,7 +49,7 @@ func OpenLog(ctx context.Context, bus *Bus, streams int) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	l := &Log{bus: bus, js: js, streams: streams}
+	l := &Log{bus: bus, js: js, streams: streams, remade: make(chan struct{})}
 	if err := l.patiently(ctx, l.open); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
@@ -158,10 +158,10 @@ func (l *Log) open(ctx context.Context) error {
 		return err
 	}
 	if !first.whole {
-		if err := l.mark(ctx, 0, inc, true); !errors.Is(err, errRaced) {
+		if err := l.mark(ctx, 0, inc, inc, true); !errors.Is(err, errRaced) {
 			return err
 		}
-		l.bus.log.Info("made the event log", "streams", l.streams, "replicas", l.bus.replicas())
+		l.tellMade()
 	}
 	l.incarnation = inc
 	return nil
@@ -179,9 +179,9 @@ func (l *Log) openRest(ctx context.Context, k int, first streamMeta) error {
 		return fmt.Errorf("stream %d: %w", k, err)
 	case first.whole:
 		// A part of the log is lost, so it is another one. All who see this give it the same name.
-		return l.mark(ctx, 0, first.incarnation+1, false)
+		return l.mark(ctx, 0, first.incarnation, first.incarnation+1, false)
 	case err == nil:
-		return l.mark(ctx, k, first.incarnation, false)
+		return l.mark(ctx, k, m.incarnation, first.incarnation, false)
 	}
 	return l.create(ctx, k, first.incarnation)
 }
@@ -195,31 +195,48 @@ func (l *Log) create(ctx context.Context, k int, inc uint64) error {
 	if err != nil && !(errors.As(err, &api) && api.ErrorCode == codeNameInUse) {
 		return fmt.Errorf("make stream %d: %w", k, err)
 	}
+	if err == nil && l.streams == 1 {
+		l.tellMade()
+	}
 	return errRaced
 }
 
-// mark has the k-th stream belong to a log.
-func (l *Log) mark(ctx context.Context, k int, inc uint64, whole bool) error {
+func (l *Log) tellMade() {
+	l.bus.log.Info("made the event log", "streams", l.streams, "replicas", l.bus.replicas())
+}
+
+// mark has the k-th stream, which was found to belong to one log, belong to another; errRaced if it did, and if the stream is gone or not the
+// one that was found: to give a stream made anew the name of the one before would have two logs under one name.
+func (l *Log) mark(ctx context.Context, k int, was, inc uint64, whole bool) error {
 	ctx, cancel := context.WithTimeout(ctx, makeWait)
 	defer cancel()
 	s, err := l.js.Stream(ctx, streamName(l.bus.region, k))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return errRaced
+	}
 	if err != nil {
 		return fmt.Errorf("stream %d: %w", k, err)
 	}
 	c := s.CachedInfo().Config
-	c.Metadata = l.metadata(inc)
-	if whole {
-		c.Metadata[metaWhole] = "yes"
+	if c.Metadata[metaIncarnation] != incarnationText(was) {
+		return errRaced
 	}
-	if _, err = l.js.UpdateStream(ctx, c); err != nil {
+	c.Metadata = l.metadata(inc, whole)
+	if _, err = l.js.UpdateStream(ctx, c); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("mark stream %d: %w", k, err)
 	}
 	return errRaced
 }
 
-func (l *Log) metadata(inc uint64) map[string]string {
-	return map[string]string{metaIncarnation: strconv.FormatUint(inc, 16), metaStreams: strconv.Itoa(l.streams)}
+func (l *Log) metadata(inc uint64, whole bool) map[string]string {
+	m := map[string]string{metaIncarnation: incarnationText(inc), metaStreams: strconv.Itoa(l.streams)}
+	if whole {
+		m[metaWhole] = "yes"
+	}
+	return m
 }
+
+func incarnationText(inc uint64) string { return strconv.FormatUint(inc, 16) }
 
 // config of the k-th stream. Sequences begin at the time in microseconds, so that those of a log made anew are above those of the
 // one before, which stores and edges remember.
@@ -239,7 +256,7 @@ func (l *Log) config(k int, inc uint64) jetstream.StreamConfig {
 			Source:      "ev." + region + ".*",
 			Destination: "live." + region + ".{{wildcard(1)}}",
 		},
-		Metadata: l.metadata(inc),
+		Metadata: l.metadata(inc, l.streams == 1), // which is all there is to make
 	}
 	if l.streams == 1 {
 		c.Subjects = []string{"ev." + region + ".*"}

@@ -22,7 +22,7 @@ const behindLimit = 1 << 17
 // TakeOver makes the caller the bucket's owner: it appends a take-over entry whose epoch is above any seen and above from's; from then on
 // no earlier owner can append anything. It hands every entry with events to replay, in order and once each, that is above from.Sequence
 // (the store's checkpoint) or not older than since (zero: no matter); the caller tells by the sequence which of them the store has. An error
-// of replay ends it.
+// of replay ends it, and so does ErrRemade: the log has to be opened again.
 func (l *Log) TakeOver(ctx context.Context, bucket int, from Position, since time.Time,
 	replay func(seq uint64, e *pb.Entry) error) (*Writer, error) {
 	if bucket < 0 || bucket >= chat.Buckets {
@@ -82,7 +82,7 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 	epoch := from.Epoch
 	for try := 0; ; try++ {
 		if try > 0 {
-			if err := pause(ctx, try-1); err != nil {
+			if err := l.pause(ctx, try-1); err != nil {
 				return Position{}, stored{}, err
 			}
 		}
@@ -98,6 +98,12 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 		}
 		if before.sequence < least {
 			continue // a stale replica
+		}
+		if tail != nil && tail.Incarnation != l.incarnation {
+			// Of the log before ours, of which a part was kept, or of the one after it: that must never be followed by an entry of ours.
+			if err := l.confirm(ctx, bucket); err != nil {
+				return Position{}, stored{}, err
+			}
 		}
 		e := &pb.Entry{
 			Incarnation: l.incarnation,
@@ -206,7 +212,7 @@ func (l *Log) read(ctx context.Context, bucket int, first, last uint64, tries in
 		if idle++; idle > tries && errors.Is(err, errNone) {
 			return err
 		}
-		if err := pause(ctx, idle-1); err != nil {
+		if err := l.pause(ctx, idle-1); err != nil {
 			return err
 		}
 	}

@@ -231,7 +231,8 @@ func (a *api) CreateStream(ctx context.Context, cfg jetstream.StreamConfig) (jet
 			reply(nil, &jetstream.APIError{Code: 400, ErrorCode: codeNameInUse, Description: "stream name already in use"})
 			return
 		}
-		s := &stream{w: w, name: cfg.Name, cfg: cfg, led: true}
+		w.made++
+		s := &stream{w: w, name: cfg.Name, number: w.made, cfg: cfg, led: true}
 		w.streams[cfg.Name] = s
 		reply(s.handle(), nil)
 	})

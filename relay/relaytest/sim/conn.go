@@ -174,7 +174,7 @@ func ask[T any](ctx context.Context, c *Conn, key string, serve func(reply func(
 
 // RequestMsgWithContext implements relay.Wire.
 func (c *Conn) RequestMsgWithContext(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	return ask(ctx, c, c.w.number(describe(m)), func(reply func(*nats.Msg, error)) {
+	return ask(ctx, c, c.number(describe(m)), func(reply func(*nats.Msg, error)) {
 		if s, op := c.w.api(m.Subject); op != "" {
 			c.w.serveAPI(s, op, m.Data, reply)
 			return
@@ -244,7 +244,7 @@ func (c *Conn) Publish(subject string, body []byte) error {
 		c.w.fly(&flight{key: c.name + " > answer " + subject, kind: answer, land: func() { reply(body) }})
 		return nil
 	}
-	key := c.w.number(c.name + " > " + subject)
+	key := c.name + " > " + c.number(subject)
 	c.w.fly(&flight{key: key, kind: local, queue: c.name + " > " + subject, land: func() {
 		c.w.spread(key, &nats.Msg{Subject: subject, Data: body}, digest)
 	}})
@@ -256,7 +256,7 @@ func (c *Conn) PublishMsg(m *nats.Msg) error { return c.Publish(m.Subject, m.Dat
 
 // PublishRequest implements relay.Wire, for direct gets of many messages.
 func (c *Conn) PublishRequest(subject, reply string, body []byte) error {
-	key := c.w.number(describe(&nats.Msg{Subject: subject, Data: body}))
+	key := c.number(describe(&nats.Msg{Subject: subject, Data: body}))
 	return c.send(key, func() {
 		s, op := c.w.api(subject)
 		if op != "DIRECT.GET" || s == nil {

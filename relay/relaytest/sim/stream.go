@@ -30,6 +30,8 @@ type Stored struct {
 	Sequence uint64
 	At       time.Time
 	Entry    *pb.Entry
+	Stream   int               // one made anew under the same name is another
+	Metadata map[string]string // of the stream by then
 
 	subject string
 	data    []byte
@@ -39,6 +41,7 @@ type Stored struct {
 type stream struct {
 	w       *World
 	name    string
+	number  int // of all that were ever made
 	cfg     jetstream.StreamConfig
 	all     []*Stored
 	gone    int           // how many retention has taken, from the oldest
@@ -110,7 +113,8 @@ func (s *stream) commit(m *nats.Msg, reply func(*nats.Msg, error), silent bool) 
 	if err := proto.Unmarshal(m.Data, e); err != nil {
 		s.w.Note("an entry that cannot be read: %v", err)
 	}
-	x := &Stored{Bucket: bucket, Sequence: seq, At: time.Now(), Entry: e, subject: m.Subject, data: m.Data}
+	x := &Stored{Bucket: bucket, Sequence: seq, At: time.Now(), Entry: e, Stream: s.number, Metadata: s.cfg.Metadata,
+		subject: m.Subject, data: m.Data}
 	s.all = append(s.all, x)
 	s.w.Counts.Stored++
 	s.w.Note("stored %s as %d after %d", describe(m), seq, before)
@@ -253,7 +257,6 @@ func (w *World) Remake() {
 		return
 	}
 	w.Note("%s: lost", s.name)
-	w.past = append(w.past, s)
 	delete(w.streams, s.name)
 }
 

@@ -31,7 +31,7 @@ type World struct {
 	done    chan struct{} // closed at the end: whoever waits for an answer goes
 	conns   []*Conn
 	streams map[string]*stream
-	past    []*stream // that were deleted
+	made    int // streams
 	trace   []string
 	calm    bool
 
@@ -148,12 +148,14 @@ func (w *World) Park(key string) bool {
 // Done is closed when the world ends.
 func (w *World) Done() <-chan struct{} { return w.done }
 
-// number tells attempts at the same apart.
-func (w *World) number(key string) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.numbers[key]++
-	return fmt.Sprintf("%s ~%d", key, w.numbers[key])
+// number tells a connection's attempts at the same apart. Those of two connections may come at once: one count of both would depend on which
+// goroutine is first.
+func (c *Conn) number(what string) string {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	key := c.name + " > " + what
+	c.w.numbers[key]++
+	return fmt.Sprintf("%s ~%d", what, c.w.numbers[key])
 }
 
 // heads are the flights that may land next, by key. Those that nothing tells apart come as one.
