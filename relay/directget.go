@@ -24,6 +24,9 @@ const (
 // errNone says that the stream has, or a stale replica shows, nothing that fits.
 var errNone = errors.New("no such entry")
 
+// errHole says that the network lost a message of an answer. What came before it is good.
+var errHole = errors.New("the answer has a hole")
+
 // A getRequest is a subset of JSApiMsgGetRequest.
 type getRequest struct {
 	Seq       uint64     `json:"seq,omitempty"`
@@ -89,7 +92,7 @@ func (b *Bus) getBatch(ctx context.Context, stream string, r getRequest, f func(
 	if err := b.nc.PublishRequest(apiPrefix(b.region)+".DIRECT.GET."+stream, inbox, body); err != nil {
 		return 0, 0, err
 	}
-	for {
+	for before := uint64(0); ; { // each message names the one before it in the answer, and so does the mark behind the last
 		m, err := nextMessage(ctx, answers)
 		if err != nil {
 			return 0, 0, err
@@ -98,6 +101,14 @@ func (b *Bus) getBatch(ctx context.Context, stream string, r getRequest, f func(
 		if err != nil {
 			return 0, 0, err
 		}
+		named, err := headerNumber(m.Header, "Nats-Last-Sequence")
+		if err != nil {
+			return 0, 0, fmt.Errorf("direct get: %w", err)
+		}
+		if named != before && !believeHoles {
+			return 0, 0, fmt.Errorf("direct get: %d after %d: %w", named, before, errHole)
+		}
+		before = s.sequence
 		if end {
 			pending, err = headerNumber(m.Header, "Nats-Num-Pending")
 			if r.MultiLast != nil && err == nil {

@@ -6,6 +6,7 @@ func Mutations() map[string]*bool {
 		"ignore predecessor":      &ignorePredecessor,
 		"no digest":               &noDigest,
 		"stale read taken as end": &staleIsEnd,
+		"holes are believed":      &believeHoles,
 		"any log will do":         &anyLog,
 	}
 }

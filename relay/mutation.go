@@ -5,5 +5,6 @@ var (
 	ignorePredecessor bool // a reader applies a live entry whatever came before it
 	noDigest          bool // a reader hears digests and learns nothing from them
 	staleIsEnd        bool // a read that shows nothing more is taken for the end of the log
+	believeHoles      bool // an answer of many messages is taken for whole, whatever it lacks
 	anyLog            bool // an owner does not ask whether the log was made anew
 )
