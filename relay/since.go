@@ -21,7 +21,7 @@ func (l *Log) Since(ctx context.Context, bucket int, since time.Time, f func(seq
 	}
 	if err == nil {
 		var first uint64
-		if first, err = l.firstSince(ctx, bucket, last.sequence, since); err == nil {
+		if first, err = l.firstSince(ctx, bucket, last.sequence, since, readTries); err == nil {
 			err = l.read(ctx, bucket, first, last.sequence, readTries, func(seq uint64, e *pb.Entry) error {
 				if len(e.Events) == 0 {
 					return nil

@@ -37,7 +37,7 @@ func (l *Log) TakeOver(ctx context.Context, bucket int, from Position, since tim
 	}
 	first := from.Sequence + 1
 	if !since.IsZero() && !before.at.Before(since) {
-		if first, err = l.firstSince(ctx, bucket, first, since); err != nil {
+		if first, err = l.firstSince(ctx, bucket, first, since, forEver); err != nil {
 			return nil, fmt.Errorf("take over bucket %d: %w", bucket, err)
 		}
 	}
@@ -148,21 +148,23 @@ func (l *Log) lastEntry(ctx context.Context, bucket int) (stored, *pb.Entry, err
 	return s, e, nil
 }
 
-// firstSince is the earlier of first and the first entry of the bucket that is not older than since.
-func (l *Log) firstSince(ctx context.Context, bucket int, first uint64, since time.Time) (uint64, error) {
+// firstSince is the earlier of first and the first entry of the bucket that is not older than since. There must be one: an answer without is
+// of a replica that is behind; errNone after so many of them.
+func (l *Log) firstSince(ctx context.Context, bucket int, first uint64, since time.Time, tries int) (uint64, error) {
 	req := getRequest{StartTime: &since, NextFor: LogSubject(l.bus.region, bucket), Batch: 1}
 	for try := 0; ; try++ {
+		found := false
 		_, _, err := l.bus.getBatch(ctx, l.stream(bucket), req, func(s stored) error {
-			first = min(first, s.sequence)
+			first, found = min(first, s.sequence), true
 			return nil
 		})
-		if err == nil || errors.Is(err, errNone) {
+		switch {
+		case found || staleIsEnd && errors.Is(err, errNone):
 			return first, nil
-		}
-		if errors.Is(err, errClosed) {
+		case errors.Is(err, errClosed), errors.Is(err, errNone) && try >= tries:
 			return 0, err
 		}
-		if perr := pause(ctx, try); perr != nil {
+		if perr := l.pause(ctx, try); perr != nil {
 			return 0, fmt.Errorf("%w: %w", perr, err)
 		}
 	}
