@@ -38,6 +38,11 @@ func (c *conflict) Error() string {
 	return fmt.Sprintf("entry %d of epoch %d is in its place", c.sequence, c.entry.Epoch)
 }
 
+// precedes tells whether the entry may stand before e in one owner's log.
+func (c *conflict) precedes(e *pb.Entry) bool {
+	return c.entry.Epoch < e.Epoch || c.entry.Epoch == e.Epoch && c.entry.Counter < e.Counter
+}
+
 // store appends body, which encodes e, behind the entry at expected, and returns when the outcome is certain: its sequence, or a *conflict.
 // While it is not, the very same bytes go out again with the same expectation, so that at most one of them is ever stored.
 // Any other error leaves the outcome unknown, except ErrTooLarge.
@@ -101,7 +106,11 @@ func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entr
 			if lost := l.confirm(ctx, bucket); lost != nil {
 				return 0, lost // ours may be in the log that is gone
 			}
-			return 0, err
+			if e.TakeOver || !c.precedes(e) {
+				return 0, err
+			}
+			// It is our own, or of somebody before us: a hub that led no more told less than there is, the first time or now.
+			expected = c.sequence
 		}
 		// Not readable now, or aged out meanwhile: the next answer names a sequence again.
 	}
