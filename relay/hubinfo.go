@@ -61,6 +61,8 @@ type Peer struct {
 type Link struct {
 	Name string  `json:"name"` // of the other
 	RTT  float64 `json:"rtt_ms"`
+
+	id uint64 // of the connection; one that is made anew has another
 }
 
 // info asks the embedded server; it is for operators, and takes locks that traffic takes too, for a moment.
@@ -81,7 +83,7 @@ func (d *doorman) info() Server {
 	}
 	if z, err := d.server.Leafz(nil); err == nil {
 		for _, l := range z.Leafs {
-			i.Links = append(i.Links, Link{Name: l.Name, RTT: milliseconds(l.RTT)})
+			i.Links = append(i.Links, Link{Name: l.Name, RTT: milliseconds(l.RTT), id: l.ID})
 		}
 	}
 	slices.SortFunc(i.Clients, func(a, b Peer) int { return strings.Compare(a.Name, b.Name) })

@@ -41,6 +41,9 @@ type Leaf struct {
 	log    *slog.Logger
 	stop   context.CancelFunc
 	done   sync.WaitGroup
+
+	looking sync.Mutex // one look after the other
+	link    uint64     // that stood at the last look; 0 = none
 }
 
 // StartLeaf runs a leaf; it returns once it listens, connected to a hub or not.
@@ -115,14 +118,14 @@ func (l *Leaf) watch(ctx context.Context) {
 	defer l.done.Done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	up, link := false, uint64(0)
+	up := false
 	l.heard.Store(time.Now().UnixNano())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			link = l.measure(link)
+			l.door.measure(l.look())
 			was := up
 			if up = l.Connected(); up != was {
 				l.log.Info("leaf link changed", "connected", up)

@@ -1,9 +1,8 @@
 package relay
 
 import (
+	"slices"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // A LeafInfo says where a leaf stands, for operators.
@@ -17,27 +16,24 @@ type LeafInfo struct {
 
 // Info tells where the leaf stands. Any goroutine may ask.
 func (l *Leaf) Info() LeafInfo {
-	return LeafInfo{Name: l.server.Name(), Since: l.since, Heard: time.Since(time.Unix(0, l.heard.Load())).Seconds(), Lost: l.lost.Load(),
-		Server: l.door.info()}
+	now := l.look()
+	return LeafInfo{Name: l.server.Name(), Since: l.since, Heard: time.Since(time.Unix(0, l.heard.Load())).Seconds(), Lost: l.lost.Load(), Server: now}
 }
 
-// measure notes the leaf's figures, and whether the link is still the one that it was; it returns the link that stands, 0 for none.
-func (l *Leaf) measure(was uint64) (link uint64) {
-	l.door.measure(l.door.info())
-	if z, err := l.server.Leafz(nil); err == nil {
-		link = linkOf(z)
-	}
+// look asks the embedded server, and counts the link that was there at the last look if it is gone. Whoever was shown a link sees its loss
+// counted, since each look is one, the watch's and an operator's.
+func (l *Leaf) look() Server {
+	l.looking.Lock()
+	defer l.looking.Unlock()
+	now := l.door.info()
 	lost := linksLost.WithLabelValues(l.server.Name())
-	if was != 0 && link != was {
+	if l.link != 0 && !slices.ContainsFunc(now.Links, func(o Link) bool { return o.id == l.link }) {
 		lost.Inc()
 		l.lost.Add(1)
+		l.link = 0
 	}
-	return link
-}
-
-func linkOf(z *server.Leafz) uint64 {
-	for _, link := range z.Leafs {
-		return link.ID
+	if l.link == 0 && len(now.Links) > 0 {
+		l.link = now.Links[0].id
 	}
-	return 0
+	return now
 }
