@@ -62,7 +62,7 @@ func (s *simulation) addCore() {
 func (c *simCore) run() {
 	defer close(c.done)
 	for c.ctx.Err() == nil {
-		log, err := relay.OpenLog(c.ctx, c.conn.Bus, 1)
+		log, err := relay.OpenLog(c.ctx, c.conn.Bus, c.s.streams)
 		if err != nil {
 			if c.ctx.Err() == nil {
 				c.note(simOutcome{bucket: -1, err: err})

@@ -185,6 +185,7 @@ type simulation struct {
 	counts  simCounts
 	wrong   []string
 	actions []simAction
+	streams int  // of the log; of several some may be lost and the others kept
 	slow    bool // edges take their time
 }
 
@@ -196,7 +197,10 @@ type simAction struct {
 func newSimulation(seed uint64) *simulation {
 	rng := rand.New(rand.NewPCG(seed, 0x5eed))
 	s := &simulation{rng: rng, w: sim.New(rng), owner: map[int]int{}, buckets: []int{5, 6}, truth: map[int][]*sim.Stored{}, stores: map[int]simStore{},
-		names: map[logName]bool{}, acked: map[string]bool{}, never: map[string]string{}}
+		streams: 1, names: map[logName]bool{}, acked: map[string]bool{}, never: map[string]string{}}
+	if seed%3 == 0 {
+		s.streams = 2 // a bucket in each
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.w.Chances = sim.Swarm(rng)
 	s.w.OnEntry = s.stored
