@@ -98,7 +98,7 @@ func (l *Log) RunDigest(ctx context.Context, owner string, digest func() *pb.Dig
 	})()
 	tick := time.NewTicker(digestEvery)
 	defer tick.Stop()
-	for doubt := false; ; {
+	for doubt := true; ; { // at first, since nobody watched from when the log was opened until now
 		d := digest()
 		d.Owner, d.Incarnation = owner, l.incarnation
 		body, err := proto.Marshal(d)

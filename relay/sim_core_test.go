@@ -29,9 +29,11 @@ type simCore struct {
 	outcomes []simOutcome
 }
 
-// A simJob is an append, with a take-over before it where need be.
+// A simJob is an append, with a take-over before it where need be. What its store says is of the time when it was given, so it is of no use to
+// a core that has opened another log since: owners ask their stores after they have opened it.
 type simJob struct {
 	text  string
+	log   *relay.Log
 	from  relay.Position
 	since time.Time
 }
@@ -118,6 +120,10 @@ func (c *simCore) work(ctx context.Context, log *relay.Log, bucket int) {
 }
 
 func (c *simCore) do(ctx context.Context, log *relay.Log, bucket int, j simJob) {
+	if j.log != log {
+		c.note(simOutcome{bucket: bucket, job: j, taken: true, err: relay.ErrRemade})
+		return
+	}
 	c.mu.Lock()
 	w := c.writers[bucket]
 	c.mu.Unlock()
@@ -157,10 +163,11 @@ func (c *simCore) note(o simOutcome) {
 	c.outcomes = append(c.outcomes, o)
 }
 
+// idle tells whether a core can be given something: it has opened the log, and nothing to do.
 func (c *simCore) idle(bucket int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.busy[bucket]
+	return c.log != nil && !c.busy[bucket]
 }
 
 func (c *simCore) owns(bucket int) bool {
@@ -174,7 +181,7 @@ func (s *simulation) give(c *simCore, bucket int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.texts++
-	j := simJob{text: fmt.Sprintf("%s bucket %d text %d", c.name, bucket, s.texts), from: s.checkpoint(c.log, bucket)}
+	j := simJob{text: fmt.Sprintf("%s bucket %d text %d", c.name, bucket, s.texts), log: c.log, from: s.checkpoint(c.log, bucket)}
 	if s.rng.IntN(2) == 0 {
 		j.since = time.Now().Add(-time.Duration(s.rng.IntN(20)) * time.Second)
 	}

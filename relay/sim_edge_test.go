@@ -41,8 +41,9 @@ type simHeard struct {
 // A simView is where an edge is in a bucket, by what it was told.
 type simView struct {
 	at    uint64
-	fresh bool // nothing since the start
-	reset bool // a start has to come
+	inc   uint64 // of the last entry; 0 = none since the start
+	fresh bool   // nothing since the start
+	reset bool   // a start has to come
 }
 
 func newSimEdge(s *simulation, name string) *simEdge {

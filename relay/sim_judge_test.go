@@ -143,11 +143,15 @@ func (s *simulation) judge(c *simCore, o simOutcome) {
 	}
 }
 
+// foreign tells whether an entry is in a stream that never was of the log which the entry names.
+func (s *simulation) foreign(x *sim.Stored) bool {
+	return x != nil && !s.names[logName{x.Stream, strconv.FormatUint(x.Entry.Incarnation, 16)}]
+}
+
 // judgeLog: what somebody was told is in the log, is in the one that its entry names. A stream that is kept goes on under a new name when
 // another is lost; its owner need not know at once, since nothing of the stream was lost.
 func (s *simulation) judgeLog(c *simCore, o simOutcome) {
-	x := s.find(o.bucket, o.at.Sequence)
-	if x == nil || !s.names[logName{x.Stream, strconv.FormatUint(x.Entry.Incarnation, 16)}] {
+	if x := s.find(o.bucket, o.at.Sequence); x == nil || s.foreign(x) {
 		s.fail("%s: bucket %d: %d was acknowledged, and its stream never was of the log that it names", c.name, o.bucket, o.at.Sequence)
 	}
 }
@@ -236,7 +240,10 @@ func (s *simulation) hear(e *simEdge, bucket int, h simHeard) {
 			return
 		}
 		rest := s.next(bucket, v.at)
-		for v.fresh && len(rest) > 0 && rest[0].Sequence != h.seq && s.w.Gone(rest[0]) {
+		// Who is shown what a core of a lost log has put first into the next one cannot know yet that the old one's end is gone. That was acknowledged
+		// to nobody, and is there for whoever owns the bucket next; what is of the new log comes after a reset alone.
+		lost := s.foreign(s.find(bucket, h.seq))
+		for (v.fresh || lost) && len(rest) > 0 && rest[0].Sequence != h.seq && s.w.Gone(rest[0]) {
 			rest = rest[1:]
 		}
 		if len(rest) == 0 || rest[0].Sequence != h.seq {
@@ -246,7 +253,10 @@ func (s *simulation) hear(e *simEdge, bucket int, h simHeard) {
 		if x := rest[0].Entry; x.AppendId != h.entry.AppendId || x.Counter != h.entry.Counter || textOf(x) != textOf(h.entry) {
 			s.fail("%s: bucket %d: %d is another entry", e.name, bucket, h.seq)
 		}
-		v.at, v.fresh = h.seq, false
+		if inc := h.entry.Incarnation; v.inc != 0 && inc != v.inc {
+			s.fail("%s: bucket %d: %d of log %x after one of log %x, without a reset", e.name, bucket, h.seq, inc, v.inc)
+		}
+		v.at, v.inc, v.fresh = h.seq, h.entry.Incarnation, false
 	}
 }
 

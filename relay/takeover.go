@@ -99,8 +99,9 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 		if before.sequence < least {
 			continue // a stale replica
 		}
-		if tail != nil && tail.Incarnation != l.incarnation {
-			// Of the log before ours, of which a part was kept, or of the one after it: that must never be followed by an entry of ours.
+		if tail == nil || tail.Incarnation != l.incarnation {
+			// The tail is of the log before ours, of which a part was kept, or of the one after it: that must never be followed by an entry of
+			// ours. Or there is none, which fits any log: store makes certain, but an entry of ours would be in the other one by then.
 			if err := l.confirm(ctx, bucket); err != nil {
 				return Position{}, stored{}, err
 			}
