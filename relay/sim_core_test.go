@@ -26,6 +26,8 @@ type simCore struct {
 	writers  map[int]*relay.Writer
 	jobs     map[int]chan simJob
 	busy     map[int]bool
+	given    map[int]simJob    // the last
+	ended    map[int]time.Time // when it was done
 	outcomes []simOutcome
 }
 
@@ -34,6 +36,7 @@ type simCore struct {
 type simJob struct {
 	text  string
 	log   *relay.Log
+	at    time.Time // when it was given, or the first of those that it follows closely
 	from  relay.Position
 	since time.Time
 }
@@ -51,7 +54,8 @@ type simOutcome struct {
 
 func (s *simulation) addCore() {
 	name := fmt.Sprint("core", len(s.cores))
-	c := &simCore{s: s, name: name, conn: s.w.Connect(name, false), done: make(chan struct{}), jobs: map[int]chan simJob{}, busy: map[int]bool{}}
+	c := &simCore{s: s, name: name, conn: s.w.Connect(name, false), done: make(chan struct{}), jobs: map[int]chan simJob{}, busy: map[int]bool{},
+		given: map[int]simJob{}, ended: map[int]time.Time{}}
 	for _, b := range s.buckets {
 		c.jobs[b] = make(chan simJob, 1)
 	}
@@ -113,7 +117,7 @@ func (c *simCore) work(ctx context.Context, log *relay.Log, bucket int) {
 		case j := <-c.jobs[bucket]:
 			c.do(ctx, log, bucket, j)
 			c.mu.Lock()
-			c.busy[bucket] = false
+			c.busy[bucket], c.ended[bucket] = false, time.Now()
 			c.mu.Unlock()
 		}
 	}
@@ -170,6 +174,19 @@ func (c *simCore) idle(bucket int) bool {
 	return c.log != nil && !c.busy[bucket]
 }
 
+// wants tells whether what a core does begins from a store that lacks an entry, or whether a repeat of the entry may still be under way: a real
+// log keeps entries for a day, one here not much longer than the network keeps what it loses.
+func (c *simCore) wants(x *sim.Stored) bool {
+	dead := c.conn.Dead()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	j, busy := c.given[x.Bucket], c.busy[x.Bucket] && !dead
+	if busy && j.from.Sequence < x.Sequence {
+		return true
+	}
+	return (busy || dead || time.Since(c.ended[x.Bucket]) <= sim.FlightLife) && !x.At.Before(j.at)
+}
+
 func (c *simCore) owns(bucket int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -181,11 +198,14 @@ func (s *simulation) give(c *simCore, bucket int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.texts++
-	j := simJob{text: fmt.Sprintf("%s bucket %d text %d", c.name, bucket, s.texts), log: c.log, from: s.checkpoint(c.log, bucket)}
+	j := simJob{text: fmt.Sprintf("%s bucket %d text %d", c.name, bucket, s.texts), log: c.log, at: time.Now(), from: s.checkpoint(c.log, bucket)}
 	if s.rng.IntN(2) == 0 {
 		j.since = time.Now().Add(-time.Duration(s.rng.IntN(20)) * time.Second)
 	}
-	c.busy[bucket] = true
+	if before := c.given[bucket]; time.Since(c.ended[bucket]) <= sim.FlightLife {
+		j.at = before.at
+	}
+	c.busy[bucket], c.given[bucket] = true, j
 	c.jobs[bucket] <- j
 	s.w.Note("job: %s", j.text)
 	return j.text
@@ -278,19 +298,19 @@ func (s *simulation) remake() {
 	}
 }
 
-// age has the log's oldest entries go. What goes the stores have had for long, and nobody has been about to take over since then.
+// age has the log's oldest entries go: what the stores have had for long, and no take-over under way has to replay.
 func (s *simulation) age() {
-	for _, c := range s.cores {
-		for _, b := range s.buckets {
-			if !c.conn.Dead() && !c.idle(b) {
-				return
-			}
-		}
-	}
 	for _, b := range s.buckets {
 		if all := s.truth[b]; len(all) > 0 {
 			s.apply(all[len(all)-1])
 		}
 	}
-	s.w.Age(simKeep)
+	s.w.Age(simKeep, func(x *sim.Stored) bool {
+		for _, c := range s.cores {
+			if c.wants(x) {
+				return true
+			}
+		}
+		return false
+	})
 }

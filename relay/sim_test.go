@@ -22,7 +22,7 @@ var (
 
 const (
 	simSteps  = 160              // with faults
-	simKeep   = 40 * time.Second // that the log keeps: longer than anything is under way
+	simKeep   = 20 * time.Second // that the log keeps: longer than anything is under way
 	simBound  = 30 * time.Second // for everybody to catch up, once faults have ended
 	simRound  = 250 * time.Millisecond
 	simShown  = 400 // lines of a trace
@@ -216,7 +216,7 @@ func newSimulation(seed uint64) *simulation {
 	}
 	s.actions = []simAction{
 		{30, s.write}, {6, s.follow}, {2, s.release}, {3, s.move}, {1, s.kill}, {4, s.breakEdge}, {3, s.breakCore}, {8, s.mend}, {6, s.w.Follow},
-		{5, s.w.Settle}, {1, s.age},
+		{5, s.w.Settle}, {8, s.age},
 	}
 	if rng.IntN(3) == 0 {
 		s.actions = append(s.actions, simAction{4, s.w.Election})

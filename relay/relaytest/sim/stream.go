@@ -234,14 +234,14 @@ func (w *World) Election() {
 	s.led = true
 }
 
-// Age takes what is older than keep, the newest of all excepted or not.
-func (w *World) Age(keep time.Duration) {
+// Age takes what is older than keep, until it comes to something that is needed.
+func (w *World) Age(keep time.Duration, needed func(*Stored) bool) {
 	s := w.pick()
 	if s == nil {
 		return
 	}
 	from := s.gone
-	for s.gone < len(s.all) && time.Since(s.all[s.gone].At) > keep {
+	for s.gone < len(s.all) && time.Since(s.all[s.gone].At) > keep && !needed(s.all[s.gone]) {
 		s.gone++
 	}
 	w.Counts.Aged += s.gone - from

@@ -15,8 +15,8 @@ import (
 // Region of everything here.
 const Region = "local"
 
-// flightLife is how long a message may be under way: what the network has kept longer it has lost.
-const flightLife = 15 * time.Second
+// FlightLife is how long a message may be under way: what the network has kept longer it has lost.
+const FlightLife = 15 * time.Second
 
 // A World is the hubs, the connections to them, and what is on its way in between. All but what connections call belongs to the goroutine that
 // drives it.
@@ -64,7 +64,7 @@ func Swarm(r *rand.Rand) Chances {
 		most int
 	}{
 		{&c.LoseRequest, 30}, {&c.LoseAnswer, 40}, {&c.LoseLive, 50}, {&c.LoseDigest, 60}, {&c.Slow, 20}, {&c.Pending, 40}, {&c.Silent, 30},
-		{&c.Refuse, 20}, {&c.Deposed, 20}, {&c.Stale, 80}, {&c.Short, 40}, {&c.Hole, 20}, {&c.Reorder, 20},
+		{&c.Refuse, 20}, {&c.Deposed, 20}, {&c.Stale, 80}, {&c.Short, 40}, {&c.Hole, 60}, {&c.Reorder, 20},
 	} {
 		if r.IntN(2) == 0 {
 			*p.at = r.IntN(p.most + 1)
@@ -163,7 +163,7 @@ func (w *World) heads() [][]*flight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	w.flights = slices.DeleteFunc(w.flights, func(f *flight) bool { return f.kind != local && now.Sub(f.born) > flightLife })
+	w.flights = slices.DeleteFunc(w.flights, func(f *flight) bool { return f.kind != local && now.Sub(f.born) > FlightLife })
 	slices.SortStableFunc(w.flights, func(a, b *flight) int {
 		if a.queue != "" && a.queue == b.queue {
 			return 0 // in order of sending, which one goroutine does
@@ -278,6 +278,8 @@ func (w *World) Pass(d time.Duration) {
 	synctest.Wait()
 	w.Note("%s pass", d)
 	time.Sleep(d)
+	synctest.Wait()
+	time.Sleep(1) // whoever else was to wake at that very moment has
 	synctest.Wait()
 }
 
