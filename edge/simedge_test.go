@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	gproto "google.golang.org/protobuf/proto"
@@ -82,6 +83,7 @@ func (e *simEdge) mend() { e.link, e.leaf = true, true }
 
 // kill ends the process. What left it arrives, unless its link or leaf is lost with it.
 func (e *simEdge) kill(withLink bool) {
+	synctest.Wait() // tasks that run look whether it is up
 	e.w.stats.kills++
 	e.w.logf("%v dies, %d records on their way, link %v, with its leaf %v", e, len(e.journal.waiting), e.link, withLink)
 	e.up = false

@@ -75,7 +75,7 @@ func TestReadyThenGuildThenMessages(t *testing.T) {
 	c := w.dial(t)
 	ready := c.Identify("Bot "+w.bob.Token, nil)
 	if ready.User.ID != w.bob.ID || len(ready.Guilds) != 1 || !ready.Guilds[0].Unavailable || ready.Shard != [2]int{0, 1} ||
-		ready.ResumeGatewayURL != w.edge.GatewayURL() || ready.SessionID == "" || len(ready.SessionID) > 128 || ready.Application.ID != w.bob.ID {
+		ready.ResumeGatewayURL != w.edge.GatewayURL() || ready.SessionID == "" || len(ready.SessionID) > 64 || ready.Application.ID != w.bob.ID {
 		t.Fatalf("READY %+v", ready)
 	}
 	var g proto.GuildCreate
