@@ -167,7 +167,7 @@ func (f *rest) forward(w http.ResponseWriter, r *http.Request, body []byte, dead
 	}
 }
 
-// restTry is how long one try may take. A call that a dying core or hub has swallowed is never answered, and nobody says so.
+// restTry is how long a call is in one core's hands alone. What a dying core or hub has swallowed is never answered, and nobody says so.
 const restTry = 2500 * time.Millisecond
 
 // ask sends the call until a core answers or the deadline is there: again where no core listens for a moment, the connection was lost, or
@@ -175,31 +175,28 @@ const restTry = 2500 * time.Millisecond
 func (f *rest) ask(ctx context.Context, call *pb.RestCall, deadline time.Time) (*pb.RestAnswer, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	tries := relay.NewTries(ctx)
+	defer tries.Close()
 	for {
 		b, err := pbuf.Marshal(call)
 		if err != nil {
 			return nil, err
 		}
-		out, err := f.try(ctx, b)
+		out, err := tries.Next(restTry, func(ctx context.Context) ([]byte, error) {
+			return f.bus.Request(ctx, relay.RESTSubject(f.cfg.Region), b)
+		})
 		if err == nil {
 			ans := new(pb.RestAnswer)
 			return ans, pbuf.Unmarshal(out, ans)
 		}
 		call.Attempt++
-		silent := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
-		if !silent && !errors.Is(err, relay.ErrNobody) && !errors.Is(err, relay.ErrBusy) && !errors.Is(err, relay.ErrLost) {
+		if !errors.Is(err, relay.ErrSilent) && !errors.Is(err, relay.ErrNobody) && !errors.Is(err, relay.ErrBusy) && !errors.Is(err, relay.ErrLost) {
 			return nil, err
 		}
 		if !wait(ctx, 100*time.Millisecond) {
 			return nil, err
 		}
 	}
-}
-
-func (f *rest) try(ctx context.Context, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, restTry)
-	defer cancel()
-	return f.bus.Request(ctx, relay.RESTSubject(f.cfg.Region), body)
 }
 
 // hopByHop tells headers that end at this connection (RFC 9110 7.6.1).

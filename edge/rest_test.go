@@ -113,6 +113,26 @@ func TestRESTBusyAndUnanswered(t *testing.T) {
 	close(leave)
 }
 
+// A core is slower than the edge's patience with one try. The call goes to another, in case that the first has died with it; but it has not,
+// and is heard.
+func TestRESTHearsASlowCore(t *testing.T) {
+	w := newWorld(t, nil)
+	repeated, done := make(chan struct{}), make(chan struct{})
+	defer close(done)
+	w.core.OnREST(func(c *pb.RestCall) *pb.RestAnswer {
+		if c.Attempt == 0 {
+			<-repeated
+			return &pb.RestAnswer{Status: 201}
+		}
+		close(repeated)
+		<-done
+		return &pb.RestAnswer{Status: 202}
+	})
+	if resp, body := do(t, newHTTPClient(t), "POST", "http://"+w.edge.HTTPAddr().String()+"/x", "{}"); resp.StatusCode != 201 {
+		t.Errorf("got %d %s, want the first core's 201", resp.StatusCode, body)
+	}
+}
+
 func TestTLS(t *testing.T) {
 	donor := httptest.NewTLSServer(http.NotFoundHandler()) // has a certificate for 127.0.0.1
 	cert := donor.TLS.Certificates[0]

@@ -26,7 +26,7 @@ import (
 // How long and how often a command is tried.
 const (
 	Patience   = 9500 * time.Millisecond // the shortest client time-out is 10 s
-	tryTimeout = 2500 * time.Millisecond // an owner that died with the command in hand answers nothing: ask its successor
+	tryTimeout = 2500 * time.Millisecond // an owner that died with the command in hand answers nothing: ask its successor, too
 	backoffMin = 20 * time.Millisecond
 	backoffMax = 200 * time.Millisecond
 )
@@ -90,9 +90,11 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 	defer cancel()
 
 	subject := relay.CommandSubject(d.bus.Region(), int(cmd.Bucket))
+	tries := relay.NewTries(ctx)
+	defer tries.Close()
 	wait := backoffMin
 	for moves := 0; ; {
-		res, err := d.try(ctx, subject, body)
+		res, err := d.try(tries, subject, body)
 		if err == nil {
 			if res.Status >= 400 {
 				return nil, asError(res)
@@ -122,11 +124,9 @@ var (
 	errMoved     = errors.New("another owner has the bucket")
 )
 
-// try sends once. Its errors are all worth another try.
-func (d *Dispatcher) try(ctx context.Context, subject string, body []byte) (*pb.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
-	answer, err := d.bus.Request(ctx, subject, body)
+// try sends once more. Its errors are all worth another try.
+func (d *Dispatcher) try(tries *relay.Tries, subject string, body []byte) (*pb.Result, error) {
+	answer, err := tries.Next(tryTimeout, func(ctx context.Context) ([]byte, error) { return d.bus.Request(ctx, subject, body) })
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, relay.ErrNobody):
 		return "nobody"
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, relay.ErrSilent), errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	case errors.Is(err, errBusyOwner):
 		return "unavailable"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // scripted answers requests one after another; the last answer stays.
 type scripted struct {
 	t       *testing.T
+	mu      sync.Mutex // tries overlap
 	answers []func(ctx context.Context) ([]byte, error)
 	sent    []string // subject and body of every try
 }
@@ -29,11 +31,13 @@ type scripted struct {
 func (b *scripted) Region() string { return "local" }
 
 func (b *scripted) Request(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	b.mu.Lock()
 	b.sent = append(b.sent, subject+" "+string(body))
 	next := b.answers[0]
 	if len(b.answers) > 1 {
 		b.answers = b.answers[1:]
 	}
+	b.mu.Unlock()
 	return next(ctx)
 }
 
@@ -72,6 +76,28 @@ func TestSameCommandUntilAnOwnerAnswers(t *testing.T) {
 			if s != bus.sent[0] {
 				t.Errorf("a try differs: the owner could not know it again")
 			}
+		}
+	})
+}
+
+// An owner is slow, as all are whose machine has just woken up: each command waits four seconds for its turn. It is heard all the same.
+func TestSlowOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus := &scripted{t: t, answers: []func(context.Context) ([]byte, error){func(ctx context.Context) ([]byte, error) {
+			select {
+			case <-time.After(4 * time.Second):
+				return result(200, `{"id":"1"}`)(ctx)
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}}}
+		began := time.Now()
+		res, err := New(bus, slog.New(slog.DiscardHandler)).Do(t.Context(), command())
+		if took := time.Since(began); err != nil || res.Status != 200 || took != 4*time.Second {
+			t.Errorf("got %v, %v after %v, want 200 after 4 s", res, err, took)
+		}
+		if len(bus.sent) != 2 {
+			t.Errorf("%d tries, want one more for the case that the first was swallowed", len(bus.sent))
 		}
 	})
 }
