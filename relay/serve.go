@@ -20,6 +20,11 @@ const stopWait = 5 * time.Second
 // least 64); beyond, a request is answered at once with what its sender sees as ErrBusy. Stop waits until all that has come in is answered; h's
 // context ends after stopWait of that.
 func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Context, body []byte) []byte) (stop func(), err error) {
+	return b.ServeCalls(subject, queue, workers, func(ctx context.Context, body []byte, reply func([]byte)) { reply(h(ctx, body)) })
+}
+
+// ServeCalls is Serve for an h that may leave its answer to another call of h, which gives it before it returns. reply is for any goroutine.
+func (b *Bus) ServeCalls(subject, queue string, workers int, h func(ctx context.Context, body []byte, reply func([]byte))) (stop func(), err error) {
 	waiting := make(chan *nats.Msg, max(16*workers, 64))
 	take := func(m *nats.Msg) {
 		if m.Reply == "" {
@@ -55,7 +60,9 @@ func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Conte
 		done.Go(func() {
 			work(waiting, quit, func(m *nats.Msg) {
 				requestsWaiting.Dec()
-				_ = b.nc.Publish(m.Reply, h(ctx, m.Data)) // a lost answer is a time-out to the sender
+				h(ctx, m.Data, func(answer []byte) {
+					_ = b.nc.Publish(m.Reply, answer) // a lost answer is a time-out to the sender
+				})
 			})
 		})
 	}

@@ -51,8 +51,13 @@ func (s *Server) Run(ctx context.Context) error {
 		workers int
 		answer  func(ctx context.Context, body []byte) []byte
 	}
+	stop, err := s.cfg.Bus.ServeCalls(relay.RESTSubject(region), queue, restWorkers,
+		func(_ context.Context, body []byte, reply func([]byte)) { s.answerREST(calls, body, reply) })
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	stops = append(stops, stop)
 	parts := []part{
-		{relay.RESTSubject(region), restWorkers, s.answerREST},
 		{relay.RPCSubject(region, "identify"), rpcWorkers, s.answerIdentify},
 		{relay.RPCSubject(region, "guild"), rpcWorkers, s.answerGuild},
 		{relay.RPCSubject(region, "direct"), rpcWorkers, s.answerDirect},
@@ -75,26 +80,46 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// answerREST turns a pb.RestCall into a request to the handler, and what the handler writes into a pb.RestAnswer.
-func (s *Server) answerREST(ctx context.Context, body []byte) []byte {
-	w := &answer{header: make(http.Header)}
+// answerREST answers a pb.RestCall, and all repeats of it that come meanwhile.
+func (s *Server) answerREST(ctx context.Context, body []byte, reply func([]byte)) {
 	var in pb.RestCall
-	err := gproto.Unmarshal(body, &in)
-	if err == nil {
-		var cancel context.CancelFunc
-		ctx, cancel = s.deadline(ctx, in.DeadlineMs)
-		defer cancel()
-		var r *http.Request
-		if r, err = request(ctx, &in); err == nil {
-			s.handler.ServeHTTP(w, r)
-		}
+	if err := gproto.Unmarshal(body, &in); err != nil {
+		reply(s.notUnderstood(&in, err).encode())
+		return
 	}
+	if len(in.Id) != len(callInfo{}.id) {
+		in.Id = make([]byte, len(callInfo{}.id))
+		rand.Read(in.Id)
+	}
+	if s.inHand.take(&in, reply) {
+		s.inHand.give(&in, s.makeAnswer(ctx, &in).encode())
+	}
+}
+
+// makeAnswer turns a call into a request to the handler, and what the handler writes into a pb.RestAnswer.
+func (s *Server) makeAnswer(ctx context.Context, in *pb.RestCall) *answer {
+	ctx, cancel := s.deadline(ctx, in.DeadlineMs)
+	defer cancel()
+	r, err := request(ctx, in)
 	if err != nil {
-		s.warn("call not understood", "edge "+in.Edge, err)
-		w.header.Set("Via", via)
-		write(w, http.StatusBadRequest, &proto.Error{Message: "400: Bad Request"})
+		return s.notUnderstood(in, err)
 	}
-	return w.encode()
+	w := &answer{header: make(http.Header)}
+	if ctx.Err() != nil { // it waited here until its edge gave it up: what is done for it now is done instead of what somebody waits for
+		w.header.Set("Via", via)
+		write(w, proto.ErrUnavailable.Status, proto.ErrUnavailable)
+		return w
+	}
+	s.handler.ServeHTTP(w, r)
+	return w
+}
+
+func (s *Server) notUnderstood(in *pb.RestCall, err error) *answer {
+	s.warn("call not understood", "edge "+in.Edge, err)
+	w := &answer{header: make(http.Header)}
+	w.header.Set("Via", via)
+	write(w, http.StatusBadRequest, &proto.Error{Message: "400: Bad Request"})
+	return w
 }
 
 // deadline ends ctx when the edge gives up, or after the patience of clients.
@@ -122,9 +147,7 @@ func request(ctx context.Context, in *pb.RestCall) (*http.Request, error) {
 		return nil, fmt.Errorf("%d headers", len(in.Headers))
 	}
 	info := callInfo{gatewayURL: in.GatewayUrl, repeat: in.Attempt > 0}
-	if copy(info.id[:], in.Id) != len(info.id) {
-		rand.Read(info.id[:])
-	}
+	copy(info.id[:], in.Id)
 	r := &http.Request{Method: in.Method, URL: target, RequestURI: in.Target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header, len(in.Headers)), Body: readCloser{bytes.NewReader(in.Body)}, ContentLength: int64(len(in.Body)),
 		RemoteAddr: in.Remote}

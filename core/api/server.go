@@ -22,6 +22,7 @@ const refreshLife = 90 * 24 * time.Hour
 type Bus interface {
 	dispatch.Bus
 	Serve(subject, queue string, workers int, h func(ctx context.Context, body []byte) []byte) (stop func(), err error)
+	ServeCalls(subject, queue string, workers int, h func(ctx context.Context, body []byte, reply func([]byte))) (stop func(), err error)
 }
 
 // Config is what a Server is made of. All stores are used by any goroutine.
@@ -57,6 +58,7 @@ type Server struct {
 	signer   *resume.Signer
 	resume   *resume.Service // nil: see Config.Journals
 	handler  http.Handler
+	inHand   inHand
 	ready    chan struct{}
 	warned   atomic.Int64 // Unix seconds: see warn
 }
