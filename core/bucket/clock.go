@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-chat/starling/relay"
@@ -16,25 +17,23 @@ const beatsKept = 256
 // A clock tells the log's own time: that of the hubs that store it, from their beats, carried on by what has passed here since. What the
 // clock on this machine's wall says counts for nothing, and steps of it are not seen. Any goroutine may call it.
 type clock struct {
-	begun time.Time // has a monotonic reading, by which all that passes here is measured
+	begun time.Time                 // has a monotonic reading, by which all that passes here is measured
+	best  atomic.Pointer[time.Time] // the latest of hubs; read several times for each command and call, so never behind a lock
 
 	mu   sync.Mutex
 	hubs []time.Time // by the last beats: what a hub's clock said at begun
-	best time.Time   // the latest of these
 }
 
 // newClock starts with the log's time now.
 func newClock(log time.Time) *clock {
 	log = log.Round(0)
-	return &clock{begun: time.Now(), hubs: []time.Time{log}, best: log}
+	c := &clock{begun: time.Now(), hubs: []time.Time{log}}
+	c.best.Store(&log)
+	return c
 }
 
 // log is the log's own time, as far as is known.
-func (c *clock) log() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.best.Add(time.Since(c.begun))
-}
+func (c *clock) log() time.Time { return c.best.Load().Add(time.Since(c.begun)) }
 
 // listen follows the hubs' beat.
 func (c *clock) listen(bus *relay.Bus) (stop func(), err error) {
@@ -52,5 +51,6 @@ func (c *clock) beat(hub time.Time) {
 		c.hubs = slices.Delete(c.hubs, 0, 1)
 	}
 	c.hubs = append(c.hubs, hub.Add(-time.Since(c.begun)))
-	c.best = slices.MaxFunc(c.hubs, time.Time.Compare)
+	best := slices.MaxFunc(c.hubs, time.Time.Compare)
+	c.best.Store(&best)
 }
