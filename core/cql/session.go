@@ -140,6 +140,9 @@ func (l *link) open(ctx context.Context, first bool) (*gocql.Session, error) {
 	if err == nil {
 		err = l.probe(ctx, s)
 	}
+	if err == nil {
+		err = prepare(ctx, s)
+	}
 	if err != nil {
 		s.Close()
 		return nil, err
