@@ -16,29 +16,30 @@ const commandBacklog = 1 << 16
 // stopWait bounds how long a server takes to stop.
 const stopWait = 5 * time.Second
 
-// Serve answers requests with up to workers at once; queue "" means no queue group. As many as 16 for each worker may wait (at
-// least 64); beyond, a request is answered at once with what its sender sees as ErrBusy. Stop waits until all that has come in is answered; h's
-// context ends after stopWait of that.
+// Serve answers requests with up to workers at once; queue "" means no queue group. As many as 16 for each worker may wait (at least 64);
+// beyond, the one that waits longest is answered with what its sender sees as ErrBusy. Stop waits until all that has come in is answered;
+// h's context ends after stopWait of that.
 func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Context, body []byte) []byte) (stop func(), err error) {
 	return b.ServeCalls(subject, queue, workers, func(ctx context.Context, body []byte, reply func([]byte)) { reply(h(ctx, body)) })
 }
 
 // ServeCalls is Serve for an h that may leave its answer to another call of h, which gives it before it returns. reply is for any goroutine.
 func (b *Bus) ServeCalls(subject, queue string, workers int, h func(ctx context.Context, body []byte, reply func([]byte))) (stop func(), err error) {
-	waiting := make(chan *nats.Msg, max(16*workers, 64))
+	workers = max(workers, 1)
+	waiting := newBacklog(workers, max(16*workers, 64))
 	take := func(m *nats.Msg) {
 		if m.Reply == "" {
 			return
 		}
-		select {
-		case waiting <- m:
+		gone := waiting.put(m)
+		if gone == nil {
 			requestsWaiting.Inc()
-		default:
-			refused.Inc()
-			busy := nats.NewMsg(m.Reply)
-			busy.Header.Set(busyHeader, "1")
-			_ = b.nc.PublishMsg(busy) // the sender has its own time-out
+			return
 		}
+		refused.Inc()
+		busy := nats.NewMsg(gone.Reply)
+		busy.Header.Set(busyHeader, "1")
+		_ = b.nc.PublishMsg(busy) // the sender has its own time-out
 	}
 	var sub Subscription
 	if queue == "" {
@@ -56,9 +57,9 @@ func (b *Bus) ServeCalls(subject, queue string, workers int, h func(ctx context.
 	ctx, cancel := context.WithCancel(context.Background())
 	quit := make(chan struct{})
 	var done sync.WaitGroup
-	for range max(workers, 1) {
+	for range workers {
 		done.Go(func() {
-			work(waiting, quit, func(m *nats.Msg) {
+			waiting.serve(quit, func(m *nats.Msg) {
 				requestsWaiting.Dec()
 				h(ctx, m.Data, func(answer []byte) {
 					_ = b.nc.Publish(m.Reply, answer) // a lost answer is a time-out to the sender
@@ -75,8 +76,8 @@ func (b *Bus) ServeCalls(subject, queue string, workers int, h func(ctx context.
 	}, nil
 }
 
-// work calls f with each message until quit, and then with those that wait.
-func work(in <-chan *nats.Msg, quit <-chan struct{}, f func(*nats.Msg)) {
+// work calls f with each of in until quit, and then with those that wait.
+func work[T any](in <-chan T, quit <-chan struct{}, f func(T)) {
 	for {
 		select {
 		case m := <-in:
