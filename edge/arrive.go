@@ -351,10 +351,6 @@ func (m arrived) apply(l *loop) {
 		l.giveUp(v, errors.New("somebody else moved the session"))
 		return
 	}
-	s.held, s.gen = nil, l.generationAt(m.segment.Base)
-	if baseOff {
-		s.gen = l.generationAt(m.segment.Base - 1)
-	}
 	s.record = gproto.Clone(v.answer.Record).(*pb.ResumeRecord)
 	s.record.Segments = append(s.record.Segments, m.segment)
 	if n := len(s.record.Segments); n > maxSegments {
@@ -362,78 +358,10 @@ func (m arrived) apply(l *loop) {
 	}
 	l.byKey[s.key] = s
 	s.ring.lost = v.ic
-	for i, t := range m.list {
-		l.replayed(s, t.event, m.segment.Lo+int64(i))
-	}
-	l.send(s, &event{index: v.ic, kind: proto.EventResumed, body: []byte("{}")})
-	for _, e := range v.held {
-		s.last = max(s.last, e.index)
-		if !e.fleeting {
-			s.ring.push(e)
-		}
-		l.send(s, e)
-	}
-	if i := slices.Index(v.follows, s.bucket); i >= 0 { // the session's from now on
-		v.follows = slices.Delete(v.follows, i, i+1)
-	}
-	l.endMove(v)
+	v.noted, v.stay, v.list = true, m.segment, m.list
 	for _, id := range m.had {
 		v.waiting[id] = gonePlace(id)
+		v.ended = slices.DeleteFunc(v.ended, func(x proto.ID) bool { return x == id })
 	}
-	for _, id := range v.ended {
-		if slices.Contains(m.had, id) {
-			continue
-		}
-		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: id})
-		gone.places = []*pb.JournalPlace{gonePlace(id)}
-		l.give(s, gone)
-	}
-	for _, id := range v.later {
-		if m := l.join(s, id, v.knows(id)); m != nil {
-			m.homed = slices.Contains(v.in, id)
-		}
-	}
-	for _, id := range v.joins {
-		if m := l.join(s, id, false); m != nil {
-			m.homed = slices.Contains(v.in, id)
-		}
-	}
-	for _, id := range distinct(v.directs) {
-		w := v.waiting[id]
-		switch since, opened := v.opened[id]; {
-		case s.directs[id] != nil:
-		case opened:
-			l.openDirect(s, id, since)
-		case w != nil && !w.Shown && !w.Gone:
-			l.openDirect(s, id, proto.ID(w.Since))
-		}
-	}
-	l.reporter.show(s)
-	l.catchUp(s, 0)
-	resumes.WithLabelValues("moved").Inc()
-	replays.Observe(float64(len(m.list)))
-}
-
-// replayed sends one frame of a replay under its number.
-func (l *loop) replayed(s *session, e *event, number int64) {
-	if s.client == nil {
-		return
-	}
-	body := e.body
-	if e.bareFor(s) {
-		body = e.bare
-	}
-	l.payload = appendDispatch(l.payload[:0], e.kind, number, body)
-	l.delivered++
-	l.out = append(l.out, outgoing{client: s.client, frame: l.encoder.frame(s.client.compress, l.payload, false)})
-}
-
-// generationAt is the generation of sessions that moved here with a base.
-func (l *loop) generationAt(base int64) *generation {
-	g := l.moved[base]
-	if g == nil {
-		g = &generation{base: base}
-		l.moved[base] = g
-	}
-	return g
+	l.stream(v)
 }

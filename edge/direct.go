@@ -326,13 +326,12 @@ func (l *loop) releaseDirects(held []*heldDirect) {
 }
 
 // takeSeats seats a new session, before its READY, and gives the channels that READY lists and those that have to come later.
-func (l *loop) takeSeats(s *session, held []*heldDirect) (listed []json.RawMessage, later []proto.ID) {
-	listed = []json.RawMessage{}
+func (l *loop) takeSeats(s *session, held []*heldDirect) (listed []listing, later []proto.ID) {
 	for _, h := range held {
 		if s.shard[0] == directShard && h.snapshot != nil && len(h.snapshot.Body) > 0 && s.directs[h.channel] == nil {
-			s.directs[h.channel] = &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence,
-				last: proto.ID(h.snapshot.LastId)}
-			listed = append(listed, h.snapshot.Body)
+			p := &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence, last: proto.ID(h.snapshot.LastId)}
+			s.directs[h.channel] = p
+			listed = append(listed, listing{p, h.snapshot.Body})
 			continue
 		}
 		if h.followed {

@@ -168,7 +168,6 @@ type identified struct {
 	held    bool
 	directs []*heldDirect
 	err     error
-	asked   int // again
 }
 
 func (m identified) apply(l *loop) {
@@ -176,10 +175,6 @@ func (m identified) apply(l *loop) {
 		return
 	}
 	p, c := m.pending, m.pending.client
-	if m.err == nil && m.answer.User != nil && m.held && !c.gone && m.asked < identifyAgain && p.tells(m) {
-		m.again(l)
-		return
-	}
 	if u := l.users[p.user]; u != nil {
 		delete(u.pending, p)
 		l.forgetUser(p.user, u)
@@ -258,8 +253,13 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 
 	since := slices.DeleteFunc(p.kept, func(b buffered) bool { return b.sequence <= ans.User.Sequence })
 	guilds := guildsAfter(ans.User.Guilds, since)
-	listed, later := l.takeSeats(s, directs)
-	ready := l.ready(s, c.version, self, guilds, listed)
+	seated, later := l.takeSeats(s, directs)
+	seated, ended := l.foldDirects(seated, p.direct)
+	listed := make([]json.RawMessage, 0, len(seated))
+	for _, x := range seated {
+		listed = append(listed, x.body)
+	}
+	ready := l.ready(s, c.version, foldSelf(self, since), guilds, listed)
 	ready.places = []*pb.JournalPlace{{}} // all wait, but what READY shows
 	if looks := looksLike(s.posture.wish.status); !looks.Gone {
 		ready.places = append(ready.places, looks)
@@ -272,20 +272,17 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	for id := range s.directs {
 		ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Shown: true})
 	}
-	if !p.tells(identified{answer: ans, directs: directs}) { // else what is told behind it would count as had
-		ready.asOf = l.shows(s)
-	}
+	ready.asOf = l.shows(s)
 	l.give(s, ready)
 	s.ring = ring{maxEvents: s.ring.maxEvents, maxBytes: s.ring.maxBytes, lost: s.last} // a client without READY has nothing to resume
 	for _, b := range since {
-		if b.event.Type != proto.EventInternalGuildJoined && !l.userEventFor(s, b.event, newEvent(b.event)) {
+		internal := b.event.Type == "" || b.event.Type[0] == '_' // the rest is in READY
+		if internal && b.event.Type != proto.EventInternalGuildJoined && !l.userEventFor(s, b.event, newEvent(b.event)) {
 			return
 		}
 	}
-	for _, b := range p.direct {
-		if seat := s.directs[proto.ID(b.event.Channel)]; seat != nil && seat.loaded {
-			l.directFor(seat, b.sequence, b.event, newDirectEvent(b.event))
-		}
+	for _, x := range ended {
+		l.endDirect(x.seat, x.end)
 	}
 	for _, id := range later {
 		l.openDirect(s, id, 0)

@@ -56,6 +56,11 @@ type move struct {
 	in    []proto.ID           // guilds that the user's bucket has in its list
 	later []proto.ID
 	held  []*event // since ic
+
+	noted bool // by a core: the session is here
+	stay  *pb.ResumeSegment
+	list  []told // the replay
+	sent  int    // of it
 }
 
 // shown tells whether the client was shown a guild or direct channel at its position.

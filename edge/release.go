@@ -42,7 +42,7 @@ func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
 
 // letGo ends a session here, and gives the number that is current.
 func (l *loop) letGo(key uint64) int64 {
-	if s := l.byKey[key]; s != nil && s.held == nil {
+	if s := l.byKey[key]; s != nil && (s.held == nil || s.held.noted) {
 		l.taken.Add(1)
 		l.closeSession(s, proto.CloseUnknown)
 	}

@@ -74,7 +74,7 @@ func TestDocumentedCalls(t *testing.T) {
 				t.Errorf("headers %v, want Via and the limit's", a.Header)
 			}
 			for _, name := range made[o.ID] {
-				if !g.hears(marks, name) {
+				if !g.hears(marks, event(name)) {
 					t.Errorf("%s did not come", name)
 				}
 			}
@@ -161,14 +161,14 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 }
 
-// hears waits until one of the sessions gets an event of that name after its mark.
-func (g *guide) hears(marks map[*session]int, name string) bool {
+// hears waits until one of the sessions gets such an event after its mark.
+func (g *guide) hears(marks map[*session]int, what func(client.Event) bool) bool {
 	ctx, stop := context.WithTimeout(g.t.Context(), patience)
 	defer stop()
 	found := make(chan bool, len(g.sessions))
 	for _, s := range g.sessions {
 		go func() { // ends with the first that finds it, or with patience
-			_, err := s.Await(ctx, marks[s], event(name)) // 0 for sessions that the call itself began
+			_, err := s.Await(ctx, marks[s], what) // 0 for sessions that the call itself began
 			found <- err == nil
 		}()
 	}
@@ -199,17 +199,17 @@ func (g *guide) gatewayCalls(t *testing.T) {
 	must(t, s.Send(proto.OpPresence, map[string]any{"since": nil, "activities": []any{}, "status": "idle", "afk": false}))
 	must(t, s.Send(proto.OpVoiceState, map[string]any{"guild_id": g.path["guild"], "channel_id": nil}))
 	must(t, s.Heartbeat())
-	if !g.hears(marks, "PRESENCE_UPDATE") {
+	if !g.hears(marks, event("PRESENCE_UPDATE")) {
 		t.Error("op 3 brought no PRESENCE_UPDATE")
 	}
-	if !g.hears(marks, "GUILD_MEMBERS_CHUNK") {
+	if !g.hears(marks, event("GUILD_MEMBERS_CHUNK")) {
 		t.Error("op 8 brought no GUILD_MEMBERS_CHUNK")
 	}
 	s.Cut()
 	marks = g.marks()
 	s.Gateway = g.dial(0, client.Options{Log: s.Log})
 	must(t, s.Resume(s.token, s.ready.SessionID, s.S()))
-	if !g.hears(marks, "RESUMED") {
+	if !g.hears(marks, event("RESUMED")) {
 		t.Error("op 6 brought no RESUMED")
 	}
 }

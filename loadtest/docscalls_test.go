@@ -104,7 +104,12 @@ var calls = map[string]func(t *testing.T, g *guide, c *sensible){
 	"putRelationship":    func(t *testing.T, g *guide, c *sensible) { c.path["user"] = g.newcomer.User.ID.String() },
 	"deleteRelationship": func(t *testing.T, g *guide, c *sensible) { c.path["user"] = g.block(t) },
 	"deleteGuild": func(t *testing.T, g *guide, c *sensible) {
-		c.path["guild"] = take[proto.Guild](t)(g.owner.Guild(within(t, patience), "Short-lived")).ID.String()
+		marks, guild := g.marks(), take[proto.Guild](t)(g.owner.Guild(within(t, patience), "Short-lived"))
+		// Who never was shown a guild is not told of its end.
+		if !g.hears(marks, about("GUILD_CREATE", func(d proto.GuildCreate) bool { return d.ID == guild.ID })) {
+			t.Error("GUILD_CREATE did not come")
+		}
+		c.path["guild"] = guild.ID.String()
 	},
 	"moveChannels": func(t *testing.T, g *guide, c *sensible) {
 		c.body = []any{map[string]any{"id": g.freshChannel(t), "position": 0}}
