@@ -5,7 +5,10 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unreleased)
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/starling-tools
 FUZZ    := 3s
 
-.PHONY: run run-real build test race fuzz bench lint gen check mesh proof-wire proof-core
+N       := 1000000
+OF      := edge
+
+.PHONY: run run-real build test race fuzz bench lint gen check mesh sim proof-wire proof-core proof-delivery
 
 run: build ## one core, one hub, two leaves, two edges; prints where to connect
 	bin/starling dev
@@ -21,7 +24,9 @@ build:
 
 test: lint ## everything, as CI runs it: nothing is skipped
 	deploy/test-deps.sh gcc curl node
-	STARLING_NO_SKIP=1 go test -race -timeout 30m ./...
+	STARLING_NO_SKIP=1 go test -race -timeout 40m ./...
+	go test ./relay -run 'TestSimulation$$' -v -args -sim.n=10000
+	go test ./edge -run 'TestSimulation$$' -v -args -sim.n=10000 -sim.first=1 -sim.tasks=2
 	deploy/fuzz.sh $(FUZZ)
 
 race:
@@ -37,6 +42,14 @@ lint:
 	@unformatted="$$(gofmt -l .)"; [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 
+sim: ## a million schedules of the log and of resume; make sim SEED=7 tells one, of resume, or with OF=relay of the log
+ifdef SEED
+	go test ./$(OF) -run 'TestSimulation$$' -v -args -sim.seed=$(SEED)
+else
+	go test ./relay -run 'TestSimulation$$' -v -timeout 0 -args -sim.n=$(N)
+	go test ./edge -run 'TestSimulation$$' -v -timeout 0 -args -sim.n=$(N) -sim.first=1 -sim.tasks=2
+endif
+
 gen: ## protoc-gen-go is of the version in go.mod
 	deploy/test-deps.sh protoc
 	go build -o $(TOOLS)/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
@@ -50,3 +63,6 @@ proof-wire: build ## the figures of README, a line each; exits 1 where one falls
 
 proof-core: ## what one core does: history, members, messages/s, presence, on embedded stores and on real ones; make proof-core ONLY=send
 	go run ./loadtest/proof core -only "$(ONLY)"
+
+proof-delivery: ## nothing lost: schedules, mutations, libraries, a herd, five minutes of chaos on real stores; make proof-delivery ONLY=herd
+	go run ./loadtest/proof delivery -only "$(ONLY)"

@@ -21,8 +21,8 @@ import (
 
 var (
 	simN     = flag.Int("sim.n", 200, "schedules")
-	simSeed  = flag.Uint64("sim.seed", 0, "the first seed; with -sim.one the only one, and told step by step")
-	simOne   = flag.Bool("sim.one", false, "play one schedule and tell it")
+	simSeed  = flag.Uint64("sim.seed", 0, "play this schedule alone, and tell it step by step")
+	simFirst = flag.Uint64("sim.first", 0, "seed of the first of many; 0: a random one")
 	simTasks = flag.Int("sim.tasks", 1, "schedules side by side")
 )
 
@@ -290,7 +290,7 @@ func simOnce(t *testing.T, seed uint64, tell bool) (stats simStats, violation, t
 
 // TestSimulation plays schedules: make sim plays a million.
 func TestSimulation(t *testing.T) {
-	if *simOne {
+	if *simSeed != 0 {
 		stats, violation, trace := simOnce(t, *simSeed, true)
 		fmt.Print(trace)
 		fmt.Println(stats)
@@ -299,7 +299,7 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
-	seed := *simSeed
+	seed := *simFirst
 	if seed == 0 {
 		seed = rand.Uint64() >> 16
 	}

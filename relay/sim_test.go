@@ -16,8 +16,9 @@ import (
 )
 
 var (
-	simN    = flag.Int("sim.n", 300, "schedules that TestSimulation runs")
-	simSeed = flag.Uint64("sim.seed", 0, "the one schedule to run, with its trace")
+	simN     = flag.Int("sim.n", 300, "schedules that TestSimulation runs")
+	simSeed  = flag.Uint64("sim.seed", 0, "the one schedule to run, with its trace")
+	simFirst = flag.Uint64("sim.first", 1, "seed of the first of many")
 )
 
 const (
@@ -40,19 +41,18 @@ func TestSimulation(t *testing.T) {
 		r.report(t)
 		return
 	}
-	first := uint64(1)
-	if s := os.Getenv("STARLING_SIM_FIRST"); s != "" {
-		if _, err := fmt.Sscan(s, &first); err != nil {
-			t.Fatal(err)
-		}
-	}
 	before := counted(t, "starling_relay_repairs_total")
 	sum := simResult{}
+	begun, told := time.Now(), time.Now()
 	for n := range *simN {
-		r := simulate(t, first+uint64(n))
+		r := simulate(t, *simFirst+uint64(n))
 		sum.counts.add(r.counts)
 		if r.report(t) {
 			return
+		}
+		if time.Since(told) > 10*time.Second {
+			told = time.Now()
+			fmt.Fprintf(os.Stderr, "%d of %d schedules of the log, %.0f/s\n", n+1, *simN, float64(n+1)/time.Since(begun).Seconds())
 		}
 	}
 	t.Logf("%d schedules: %s, %.0f repairs", *simN, sum.counts, counted(t, "starling_relay_repairs_total")-before)
@@ -142,7 +142,7 @@ func (r simResult) report(t *testing.T) bool {
 	if len(r.wrong) == 0 {
 		return false
 	}
-	t.Errorf("seed %d: %s\nrepeat it: go test -run 'TestSimulation$' ./relay -sim.seed=%d\n%s", r.seed, strings.Join(r.wrong, "\n"), r.seed, tail(r.trace, simShown))
+	t.Errorf("seed %d: %s\nreplay: make sim OF=relay SEED=%d\n%s", r.seed, strings.Join(r.wrong, "\n"), r.seed, tail(r.trace, simShown))
 	return true
 }
 

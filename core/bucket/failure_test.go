@@ -206,22 +206,7 @@ func TestTwoOwners(t *testing.T) {
 	second := w.own("second")
 	old, now := first.buckets[h.guild.Bucket()], second.buckets[h.guild.Bucket()]
 
-	// Both hear every command; to see what the first says it is asked directly.
-	reply := make(chan *pb.Result, 1)
-	cmd := h.cmd(core.KindMessageCreate, alice, 0)
-	cmd.Id, cmd.Bucket, cmd.Body = newCommandID(), uint32(h.guild.Bucket()), encode(core.MessageCreate{Content: "to whom?"})
-	raw, err := protobuf.Marshal(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old.enqueue(&call{raw: raw, reply: func(b []byte) {
-		r := &pb.Result{}
-		if err := protobuf.Unmarshal(b, r); err != nil {
-			t.Error(err)
-		}
-		reply <- r
-	}})
-	if r := <-reply; r.Status != 503 {
+	if r := h.sayTo(old, alice, "to whom?"); r.Status != 503 {
 		t.Errorf("the first answers %d, want 503", r.Status)
 	}
 	relaytest.Until(t, "the first knows", func() bool { return old.phase.Load() == phaseLost })

@@ -137,6 +137,10 @@ func (b *bucket) commit(g *group) error {
 		var events []*pb.Event
 		events, rest = split(rest, entryBytes)
 		begun := time.Now()
+		if storesFirst.Load() {
+			at := b.writer.Position()
+			b.hand(core.Applied{Bucket: b.n, Sequence: at.Sequence + 1, Entry: &pb.Entry{Epoch: at.Epoch, Counter: at.Counter + 1, Events: events}})
+		}
 		e, seq, err := b.writer.Append(b.o.grace, events, b.issuer.Last())
 		if err != nil {
 			if errors.Is(err, relay.ErrSuperseded) {
