@@ -48,16 +48,7 @@ type outcome struct {
 
 // runAttackers reads orders, attacks until in ends, and writes the outcome.
 func runAttackers(in io.Reader, out io.Writer) error {
-	// Of all threads: Linux has a niceness per thread, but sets that of a group for every one of its threads.
-	if err := syscall.Setpriority(syscall.PRIO_PGRP, 0, attackersNice); err != nil {
-		return err
-	}
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
-	limit.Cur = limit.Max
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+	if err := beNice(); err != nil {
 		return err
 	}
 	r := bufio.NewReader(in)
@@ -86,6 +77,20 @@ func runAttackers(in io.Reader, out io.Writer) error {
 	}
 	_, err = out.Write(b)
 	return err
+}
+
+// beNice makes the process give way to the mesh, and lets it have as many sockets as it may.
+func beNice() error {
+	// Of all threads: Linux has a niceness per thread, but sets that of a group for every one of its threads.
+	if err := syscall.Setpriority(syscall.PRIO_PGRP, 0, attackersNice); err != nil {
+		return err
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
 // attackers do what nobody should.

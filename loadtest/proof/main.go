@@ -5,6 +5,7 @@
 //	go run ./loadtest/proof wire             all of it; -readme puts the lines into README.md; -help names parts
 //	go run ./loadtest/proof core             all of it
 //	go run ./loadtest/proof core -only send  a part; -help names them
+//	go run ./loadtest/proof delivery         all of it, for hours: a million schedules
 package main
 
 import (
@@ -25,6 +26,8 @@ type proof func(ctx context.Context, r *report, args []string) error
 var proofs = map[string]proof{
 	"wire": proveWire,
 	"core": proveCore,
+
+	"delivery": proveDelivery,
 }
 
 func main() {
@@ -37,7 +40,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	if len(args) == 0 || proofs[args[0]] == nil {
-		fmt.Fprintln(progress, "usage: proof wire | proof core [flags]")
+		fmt.Fprintln(progress, "usage: proof wire | core | delivery [flags]")
 		return 2
 	}
 	r := &report{out: out, progress: progress, began: time.Now()}

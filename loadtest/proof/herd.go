@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/starling-chat/starling/loadtest/client"
+	"github.com/starling-chat/starling/loadtest/mesh"
+)
+
+// What is asked of a herd.
+const (
+	herdSessions = 10_000
+	herdGuilds   = 10
+	herdBots     = 20 // of each guild
+	herdBack     = 30 * time.Second
+	herdSlowdown = 2.0 // p99 of others, against the usual
+)
+
+// proveHerd kills the edge of ten thousand sessions, and looks how soon they are back at the other two, and what those who were there feel of it.
+func proveHerd(ctx context.Context, r *report) error {
+	bin, err := mesh.Build(mesh.Race)
+	if err != nil {
+		return err
+	}
+	m, err := mesh.New(mesh.Options{Bin: bin, Processes: true, Edges: 3})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := m.Start(ctx); err != nil {
+		return err
+	}
+	w := &wire{r: r, m: m, began: time.Now()}
+	if err := w.people(ctx); err != nil {
+		return err
+	}
+	tokens, err := w.herdPeople(ctx)
+	if err != nil {
+		return err
+	}
+	h, err := startHerd(ctx, herdOrders{At: m.Gateway(2), Others: []string{m.Gateway(0), m.Gateway(1)}, Tokens: tokens, Each: herdSessions / len(tokens)})
+	if err != nil {
+		return err
+	}
+	defer h.kill()
+	r.note("%d sessions come to edge-3", herdSessions)
+	if line, err := h.out.ReadString('\n'); err != nil || line != "live\n" {
+		return fmt.Errorf("herd: %q: %w\n%s", line, err, m.LogTail(20))
+	}
+	r.note("honest clients at the other edges: %d/s for %v", honestRate, honestLasting)
+	usual, err := w.honest(ctx)
+	if err != nil {
+		return err
+	}
+	r.note("edge-3 is killed")
+	if err := m.Signal("edge-3", syscall.SIGKILL); err != nil {
+		return err
+	}
+	during, err := w.honest(ctx)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
+	}
+	line, err := h.out.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("herd: %w", err)
+	}
+	var got herdOutcome
+	if err := json.Unmarshal(line, &got); err != nil {
+		return err
+	}
+	r.line(fmt.Sprintf("edge with %d sessions killed: all of them live again at others", got.Sessions), "≤ "+herdBack.String(),
+		fmt.Sprintf("%v (p50 %v, p95 %v each, of which up to %v before it tries; %d tries)", got.Last.Round(10*time.Millisecond), quantile(got.Times, .5).Round(10*time.Millisecond),
+			quantile(got.Times, .95).Round(10*time.Millisecond), herdBackoff, got.Tries), got.Last <= herdBack && len(got.Times) == got.Sessions)
+	r.line("of these, sessions that had to identify anew", "0", fmt.Sprint(got.Anew), got.Anew == 0)
+	p99 := quantile(usual, .99)
+	r.atMost(fmt.Sprintf("p99 of clients at other edges meanwhile, usual %v; the herd is a process of nice %d, as it would be elsewhere", p99.Round(100*time.Microsecond),
+		attackersNice), time.Duration(float64(p99)*herdSlowdown), quantile(during, .99),
+		fmt.Sprintf(" (p50 %v, usual %v)", quantile(during, .5).Round(100*time.Microsecond), quantile(usual, .5).Round(100*time.Microsecond)))
+	return nil
+}
+
+// herdPeople are bots in guilds of their own.
+func (w *wire) herdPeople(ctx context.Context) ([]string, error) {
+	w.r.note("%d guilds of %d bots for the herd", herdGuilds, herdBots)
+	tokens := make([]string, herdGuilds*herdBots)
+	return tokens, each(herdGuilds, 4, func(i int) error {
+		g, err := w.owner.Guild(ctx, fmt.Sprint("Herd ", i))
+		if err != nil {
+			return err
+		}
+		for k := range herdBots {
+			var b client.Bot
+			if b, err = w.owner.Application(ctx, fmt.Sprintf("herd%d-%d", i, k)); err != nil {
+				return err
+			}
+			if err := w.owner.AddBot(ctx, g.ID, b.ID); err != nil {
+				return err
+			}
+			tokens[i*herdBots+k] = b.Token
+		}
+		return nil
+	})
+}
+
+// A herd is the process that has the sessions: this program again.
+type herd struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	out   *bufio.Reader
+}
+
+func startHerd(ctx context.Context, o herdOrders) (*herd, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	line, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, exe, herdersName)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it makes its group nice
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	h := &herd{cmd: cmd, stdin: in, out: bufio.NewReader(out)}
+	if _, err := in.Write(append(line, '\n')); err != nil {
+		return nil, errors.Join(err, h.kill())
+	}
+	return h, nil
+}
+
+func (h *herd) kill() error {
+	h.stdin.Close()
+	h.cmd.Process.Kill()
+	return h.cmd.Wait()
+}
