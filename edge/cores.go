@@ -16,6 +16,7 @@ import (
 var (
 	errBadToken = errors.New("bad token")
 	errNoGuild  = errors.New("no such guild")
+	errHerd     = errors.New("too many come at this moment")
 )
 
 // A cores asks the cores of the region over the bus, and asks again while they cannot say. Any goroutine may call it.
@@ -45,20 +46,42 @@ func (c *cores) identify(ctx context.Context, token string, origin *pb.SessionOr
 	if c.refusals.has(h) {
 		return nil, errBadToken
 	}
-	ans := new(pb.IdentifyAnswer)
-	err := c.ask(ctx, "identify", &pb.IdentifyCall{Token: token, Start: origin != nil, Origin: origin}, ans, func() error {
-		switch {
-		case ans.Error != "":
-			return errors.New(ans.Error)
-		case ans.User == nil:
-			return errBadToken
+	ans, call := new(pb.IdentifyAnswer), &pb.IdentifyCall{Token: token, Start: origin != nil, Origin: origin}
+	ask := func() error {
+		return c.ask(ctx, "identify", call, ans, func() error {
+			switch {
+			case ans.Error != "":
+				return errors.New(ans.Error)
+			case ans.User == nil && ans.LaterMs == 0:
+				return errBadToken
+			}
+			return nil
+		})
+	}
+	err := ask()
+	if err == nil && ans.LaterMs > 0 {
+		if err = comeAgain(ctx, ans.LaterMs); err == nil {
+			call.Admitted = true
+			err = ask()
 		}
-		return nil
-	})
+	}
 	if errors.Is(err, errBadToken) {
 		c.refusals.add(h)
 	}
 	return ans, err
+}
+
+// comeAgain waits for the turn that a core has given, or tells that there is none.
+func comeAgain(ctx context.Context, ms uint32) error {
+	d := time.Duration(ms) * time.Millisecond
+	if d > maxStartWait {
+		limited.WithLabelValues("admission").Inc()
+		return errHerd
+	}
+	if !wait(ctx, d) {
+		return ctx.Err()
+	}
+	return nil
 }
 
 // guild asks for a snapshot with the members named, or all if they are no more than upTo; errNoGuild says there is none.

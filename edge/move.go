@@ -89,6 +89,13 @@ func (l *loop) resumeElsewhere(m resumeAsk) {
 	l.task(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
 		defer cancel()
+		select {
+		case l.locating <- struct{}{}:
+			defer func() { <-l.locating }()
+		case <-ctx.Done():
+			l.post(located{m, nil, ctx.Err()})
+			return
+		}
 		ans, err := l.cores.locate(ctx, &pb.ResumeCall{Token: m.token, Session: m.id, S: m.seq, Edge: l.cfg.Name, Boot: l.journal.Boot()})
 		l.post(located{m, ans, err})
 	})
@@ -97,12 +104,21 @@ func (l *loop) resumeElsewhere(m resumeAsk) {
 // locate asks until somebody can say.
 func (c *cores) locate(ctx context.Context, call *pb.ResumeCall) (*pb.ResumeAnswer, error) {
 	ans := new(pb.ResumeAnswer)
-	err := c.ask(ctx, "resume", call, ans, func() error {
-		if ans.Outcome == pb.ResumeAnswer_RETRY {
-			return errors.New(ans.Why)
+	ask := func() error {
+		return c.ask(ctx, "resume", call, ans, func() error {
+			if ans.Outcome == pb.ResumeAnswer_RETRY {
+				return errors.New(ans.Why)
+			}
+			return nil
+		})
+	}
+	err := ask()
+	if err == nil && ans.Outcome == pb.ResumeAnswer_LATER {
+		if err = comeAgain(ctx, ans.LaterMs); err == nil {
+			call.Admitted = true
+			err = ask()
 		}
-		return nil
-	})
+	}
 	return ans, err
 }
 

@@ -60,6 +60,11 @@ func (s *Server) answerResume(ctx context.Context, body []byte) []byte {
 		s.warn("call not understood", "resume", err)
 		return encode(&pb.ResumeAnswer{Why: "not understood"})
 	}
+	if !in.Admitted {
+		if ms := later(s.admit.move, "move"); ms > 0 {
+			return encode(&pb.ResumeAnswer{Outcome: pb.ResumeAnswer_LATER, LaterMs: ms})
+		}
+	}
 	ctx, cancel := s.deadline(ctx, 0)
 	defer cancel()
 	out := s.resume.Resume(ctx, &in)

@@ -51,6 +51,11 @@ func (s *Server) identify(ctx context.Context, body []byte) (*pb.IdentifyAnswer,
 	if err != nil {
 		return nil, err
 	}
+	if in.Start && !in.Admitted {
+		if ms := later(s.admit.begin, "begin"); ms > 0 {
+			return &pb.IdentifyAnswer{LaterMs: ms}, nil
+		}
+	}
 	res, err := s.snapshotUser(ctx, who.User)
 	if isNotFound(err) {
 		return &pb.IdentifyAnswer{}, nil

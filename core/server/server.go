@@ -43,6 +43,7 @@ type Config struct {
 	LogStreams int            // how many streams the log has, fixed when it is made; 0 = 1
 	LogBytes   int64          // that each hub keeps of the log at most, a day's worth or more; 0 = no bound
 	RateLimits bool           // false: headers only
+	Admit      int            // sessions that may begin here a second, and as many that move between edges; 0 = 500
 	AccessLife time.Duration  // of a person's JWT; 0 = 15 min
 	Hasher     []string       // program that computes password hashes, see auth.HasherConfig; empty = here
 	Presence   time.Duration  // how long an edge that says nothing is believed; 0 = core.PresenceTTL, which is also the most
@@ -151,7 +152,7 @@ func (s *Server) run(ctx context.Context) error {
 	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: stores.owned(),
 		History: stores.history, Logger: s.log})
 	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: stores.directory, History: stores.history, Keys: keys, Now: owner.Now,
-		RateLimits: s.cfg.RateLimits, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
+		RateLimits: s.cfg.RateLimits, Admit: s.cfg.Admit, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
 		Limiter: stores.limiter, Presences: stores.presences, Seats: stores.seats, Journals: journals, Tombs: api.Tombs(tombs), Registry: stores.registry})
 	s.owner.Store(owner)
 	s.claims.Store(claims)

@@ -641,9 +641,10 @@ func (x *GuildSnapshot) GetAllMembers() bool {
 // IdentifyCall and IdentifyAnswer: rpc "identify", edge to any core.
 type IdentifyCall struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`   // with or without "Bot " or "Bearer " in front
-	Start         bool                   `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`  // a session starts with it: counts against the session start limits
-	Origin        *SessionOrigin         `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // of that session; the core fills in key, user, login and time
+	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`        // with or without "Bot " or "Bearer " in front
+	Start         bool                   `protobuf:"varint,2,opt,name=start,proto3" json:"start,omitempty"`       // a session starts with it: counts against the session start limits
+	Origin        *SessionOrigin         `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`      // of that session; the core fills in key, user and login
+	Admitted      bool                   `protobuf:"varint,4,opt,name=admitted,proto3" json:"admitted,omitempty"` // it has waited for later_ms
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,6 +700,13 @@ func (x *IdentifyCall) GetOrigin() *SessionOrigin {
 	return nil
 }
 
+func (x *IdentifyCall) GetAdmitted() bool {
+	if x != nil {
+		return x.Admitted
+	}
+	return false
+}
+
 type IdentifyAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          *UserSnapshot          `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`                                    // absent: the token is bad (close 4004)
@@ -708,6 +716,7 @@ type IdentifyAnswer struct {
 	Limited       bool                   `protobuf:"varint,5,opt,name=limited,proto3" json:"limited,omitempty"`                             // the session start limits are used up: close 4008
 	Session       string                 `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`                              // session_id: the origin, signed
 	Key           uint64                 `protobuf:"fixed64,7,opt,name=key,proto3" json:"key,omitempty"`                                    // of the origin
+	LaterMs       uint32                 `protobuf:"varint,8,opt,name=later_ms,json=laterMs,proto3" json:"later_ms,omitempty"`              // many come at this moment: ask again then, admitted; beyond 10,000 not at all (close 1012). Nothing else is set
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -787,6 +796,13 @@ func (x *IdentifyAnswer) GetSession() string {
 func (x *IdentifyAnswer) GetKey() uint64 {
 	if x != nil {
 		return x.Key
+	}
+	return 0
+}
+
+func (x *IdentifyAnswer) GetLaterMs() uint32 {
+	if x != nil {
+		return x.LaterMs
 	}
 	return 0
 }
@@ -2202,11 +2218,12 @@ const file_mesh_proto_rawDesc = "" +
 	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\x12\x12\n" +
 	"\x04body\x18\x05 \x01(\fR\x04body\x12\x1f\n" +
 	"\vall_members\x18\x06 \x01(\bR\n" +
-	"allMembers\"n\n" +
+	"allMembers\"\x8a\x01\n" +
 	"\fIdentifyCall\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\bR\x05start\x122\n" +
-	"\x06origin\x18\x03 \x01(\v2\x1a.starling.v1.SessionOriginR\x06origin\"\xd7\x01\n" +
+	"\x06origin\x18\x03 \x01(\v2\x1a.starling.v1.SessionOriginR\x06origin\x12\x1a\n" +
+	"\badmitted\x18\x04 \x01(\bR\badmitted\"\xf2\x01\n" +
 	"\x0eIdentifyAnswer\x12-\n" +
 	"\x04user\x18\x01 \x01(\v2\x19.starling.v1.UserSnapshotR\x04user\x12!\n" +
 	"\fauth_session\x18\x02 \x01(\x06R\vauthSession\x12\x14\n" +
@@ -2214,7 +2231,8 @@ const file_mesh_proto_rawDesc = "" +
 	"\await_ms\x18\x04 \x01(\rR\x06waitMs\x12\x18\n" +
 	"\alimited\x18\x05 \x01(\bR\alimited\x12\x18\n" +
 	"\asession\x18\x06 \x01(\tR\asession\x12\x10\n" +
-	"\x03key\x18\a \x01(\x06R\x03key\"\x96\x01\n" +
+	"\x03key\x18\a \x01(\x06R\x03key\x12\x19\n" +
+	"\blater_ms\x18\b \x01(\rR\alaterMs\"\x96\x01\n" +
 	"\tGuildCall\x12\x14\n" +
 	"\x05guild\x18\x01 \x01(\x06R\x05guild\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\x06R\amembers\x12)\n" +

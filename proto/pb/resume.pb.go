@@ -30,6 +30,7 @@ const (
 	ResumeAnswer_OK        ResumeAnswer_Outcome = 1
 	ResumeAnswer_INVALID   ResumeAnswer_Outcome = 2 // op 9 false
 	ResumeAnswer_BAD_TOKEN ResumeAnswer_Outcome = 3 // close 4004
+	ResumeAnswer_LATER     ResumeAnswer_Outcome = 4 // many come at this moment: ask again after later_ms, admitted; beyond 10,000 not at all (close 1012)
 )
 
 // Enum value maps for ResumeAnswer_Outcome.
@@ -39,12 +40,14 @@ var (
 		1: "OK",
 		2: "INVALID",
 		3: "BAD_TOKEN",
+		4: "LATER",
 	}
 	ResumeAnswer_Outcome_value = map[string]int32{
 		"RETRY":     0,
 		"OK":        1,
 		"INVALID":   2,
 		"BAD_TOKEN": 3,
+		"LATER":     4,
 	}
 )
 
@@ -882,6 +885,7 @@ type ResumeCall struct {
 	S             int64                  `protobuf:"varint,3,opt,name=s,proto3" json:"s,omitempty"`
 	Edge          string                 `protobuf:"bytes,4,opt,name=edge,proto3" json:"edge,omitempty"` // who asks
 	Boot          uint64                 `protobuf:"fixed64,5,opt,name=boot,proto3" json:"boot,omitempty"`
+	Admitted      bool                   `protobuf:"varint,6,opt,name=admitted,proto3" json:"admitted,omitempty"` // it has waited for later_ms
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -951,6 +955,13 @@ func (x *ResumeCall) GetBoot() uint64 {
 	return 0
 }
 
+func (x *ResumeCall) GetAdmitted() bool {
+	if x != nil {
+		return x.Admitted
+	}
+	return false
+}
+
 type ResumeAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Outcome       ResumeAnswer_Outcome   `protobuf:"varint,1,opt,name=outcome,proto3,enum=starling.v1.ResumeAnswer_Outcome" json:"outcome,omitempty"`
@@ -964,6 +975,7 @@ type ResumeAnswer struct {
 	Tail          bool                   `protobuf:"varint,9,opt,name=tail,proto3" json:"tail,omitempty"`
 	User          []byte                 `protobuf:"bytes,10,opt,name=user,proto3" json:"user,omitempty"` // UserSnapshot: how the user is now
 	Login         uint64                 `protobuf:"fixed64,11,opt,name=login,proto3" json:"login,omitempty"`
+	LaterMs       uint32                 `protobuf:"varint,12,opt,name=later_ms,json=laterMs,proto3" json:"later_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1071,6 +1083,13 @@ func (x *ResumeAnswer) GetUser() []byte {
 func (x *ResumeAnswer) GetLogin() uint64 {
 	if x != nil {
 		return x.Login
+	}
+	return 0
+}
+
+func (x *ResumeAnswer) GetLaterMs() uint32 {
+	if x != nil {
+		return x.LaterMs
 	}
 	return 0
 }
@@ -1471,14 +1490,15 @@ const file_resume_proto_rawDesc = "" +
 	"\x04tail\x18\x0e \x01(\bR\x04tail\"z\n" +
 	"\fResumeRecord\x122\n" +
 	"\x06origin\x18\x01 \x01(\v2\x1a.starling.v1.SessionOriginR\x06origin\x126\n" +
-	"\bsegments\x18\x02 \x03(\v2\x1a.starling.v1.ResumeSegmentR\bsegments\"r\n" +
+	"\bsegments\x18\x02 \x03(\v2\x1a.starling.v1.ResumeSegmentR\bsegments\"\x8e\x01\n" +
 	"\n" +
 	"ResumeCall\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n" +
 	"\asession\x18\x02 \x01(\tR\asession\x12\f\n" +
 	"\x01s\x18\x03 \x01(\x03R\x01s\x12\x12\n" +
 	"\x04edge\x18\x04 \x01(\tR\x04edge\x12\x12\n" +
-	"\x04boot\x18\x05 \x01(\x06R\x04boot\"\xa4\x03\n" +
+	"\x04boot\x18\x05 \x01(\x06R\x04boot\x12\x1a\n" +
+	"\badmitted\x18\x06 \x01(\bR\badmitted\"\xca\x03\n" +
 	"\fResumeAnswer\x12;\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2!.starling.v1.ResumeAnswer.OutcomeR\aoutcome\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\x121\n" +
@@ -1491,12 +1511,14 @@ const file_resume_proto_rawDesc = "" +
 	"\x04tail\x18\t \x01(\bR\x04tail\x12\x12\n" +
 	"\x04user\x18\n" +
 	" \x01(\fR\x04user\x12\x14\n" +
-	"\x05login\x18\v \x01(\x06R\x05login\"8\n" +
+	"\x05login\x18\v \x01(\x06R\x05login\x12\x19\n" +
+	"\blater_ms\x18\f \x01(\rR\alaterMs\"C\n" +
 	"\aOutcome\x12\t\n" +
 	"\x05RETRY\x10\x00\x12\x06\n" +
 	"\x02OK\x10\x01\x12\v\n" +
 	"\aINVALID\x10\x02\x12\r\n" +
-	"\tBAD_TOKEN\x10\x03\"w\n" +
+	"\tBAD_TOKEN\x10\x03\x12\t\n" +
+	"\x05LATER\x10\x04\"w\n" +
 	"\fResumeCommit\x121\n" +
 	"\x06before\x18\x01 \x01(\v2\x19.starling.v1.ResumeRecordR\x06before\x124\n" +
 	"\asegment\x18\x02 \x01(\v2\x1a.starling.v1.ResumeSegmentR\asegment\"N\n" +

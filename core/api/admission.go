@@ -1,0 +1,55 @@
+package api
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"golang.org/x/time/rate"
+)
+
+var admissions = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_api_admissions_total",
+	Help: "Sessions that begin, or move to another edge, by what and outcome: at_once, delayed, refused (told to come back later)."}, []string{"what", "outcome"})
+
+func init() {
+	for _, what := range []string{"begin", "move"} {
+		for _, outcome := range []string{"at_once", "delayed", "refused"} {
+			admissions.WithLabelValues(what, outcome)
+		}
+	}
+}
+
+const (
+	defaultAdmit  = 500              // a second, of each kind
+	admitPatience = 10 * time.Second // READY may take so long
+	admitSoon     = 20 * time.Millisecond
+)
+
+// An admission is the rate at which this core lets sessions begin, and others go on elsewhere, so that whoever is there is served while a herd
+// comes: an edge that died, a place that was cut off. Who is too early is told when to come again, before any work is done for it. Any goroutine
+// may call it.
+type admission struct{ begin, move *rate.Limiter }
+
+func newAdmission(perSecond int) *admission {
+	if perSecond <= 0 {
+		perSecond = defaultAdmit
+	}
+	return &admission{begin: rate.NewLimiter(rate.Limit(perSecond), perSecond), move: rate.NewLimiter(rate.Limit(perSecond), perSecond)}
+}
+
+// later is how long one more has to wait, in milliseconds; it has its turn then, unless that is beyond admitPatience.
+func later(l *rate.Limiter, what string) uint32 {
+	r := l.Reserve()
+	d := r.Delay()
+	switch {
+	case d > admitPatience:
+		r.Cancel()
+		admissions.WithLabelValues(what, "refused").Inc()
+	case d > admitSoon:
+		admissions.WithLabelValues(what, "delayed").Inc()
+	default:
+		admissions.WithLabelValues(what, "at_once").Inc()
+		return 0
+	}
+	return uint32(d.Milliseconds())
+}
