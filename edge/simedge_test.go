@@ -45,6 +45,7 @@ func (e *simEdge) name() string { return fmt.Sprint("edge-", e.n) }
 
 // start boots the edge.
 func (e *simEdge) start() {
+	synctest.Wait() // tasks that run look whether it is up and linked
 	e.boot++
 	e.up, e.link, e.leaf, e.dying, e.conns, e.inbox = true, true, true, false, nil, nil
 	cfg := Config{Name: e.name(), LeafURL: "x", HTTPAddr: "x", Log: slog.New(slog.DiscardHandler), RingEvents: e.w.ring}
@@ -72,6 +73,7 @@ func (e *simEdge) start() {
 
 // cut parts the edge from the hub, with or without its leaf.
 func (e *simEdge) cut(leaf bool) {
+	synctest.Wait()
 	if e.link && e.leaf {
 		e.cutAt = time.Now()
 	}
@@ -79,11 +81,14 @@ func (e *simEdge) cut(leaf bool) {
 }
 
 // mend joins it again.
-func (e *simEdge) mend() { e.link, e.leaf = true, true }
+func (e *simEdge) mend() {
+	synctest.Wait()
+	e.link, e.leaf = true, true
+}
 
 // kill ends the process. What left it arrives, unless its link or leaf is lost with it.
 func (e *simEdge) kill(withLink bool) {
-	synctest.Wait() // tasks that run look whether it is up
+	synctest.Wait()
 	e.w.stats.kills++
 	e.w.logf("%v dies, %d records on their way, link %v, with its leaf %v", e, len(e.journal.waiting), e.link, withLink)
 	e.up = false
