@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -143,7 +144,7 @@ func (l *load) acknowledged(n *note, a *client.Answer) {
 
 // refused counts what came instead of the message; true if another try may help.
 func (l *load) refused(n *note, a *client.Answer, err error) bool {
-	what, again := "no answer", true
+	what, again := fmt.Sprintf("no answer (%v)", innermost(err)), true
 	if err == nil {
 		what = fmt.Sprint(a.Status)
 		again = a.Status >= 500 || a.Status == 429
@@ -155,6 +156,14 @@ func (l *load) refused(n *note, a *client.Answer, err error) bool {
 		l.tell(fmt.Sprintf("message %s: refused with %d %.200s", n.key, a.Status, a.Body))
 	}
 	return again
+}
+
+// innermost is what an error says without where it came from.
+func innermost(err error) error {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
 }
 
 // newest is the highest acknowledged id of each channel.
