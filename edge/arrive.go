@@ -51,13 +51,17 @@ func (l *loop) fix(v *move) {
 		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(joins, id))
 	}
 	l.seatDirects(v, sc)
-	before, answer, left := v.answer.Record, v.answer, v.unshown()
+	before, answer, left, passed := v.answer.Record, v.answer, v.unshown(), v.passed(sc)
 	l.task(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 		defer cancel()
 		m := arrived{move: v}
 		if m.list, m.from, m.had, m.err = sc.make(answer, before); m.err == nil {
 			m.segment = v.segment(l, m.list, m.from, v.leave(left, m.had))
+			m.segment.Rows = sc.rows(m.list)
+			if answer.Within > 0 {
+				m.segment.Waiting = slices.Concat(m.segment.Waiting, passed)
+			}
 			for _, id := range m.had {
 				m.segment.Waiting = append(m.segment.Waiting, gonePlace(id))
 			}
@@ -189,6 +193,7 @@ func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) (list []
 		// The client is inside of an earlier replay: that is made once more, as far as it went, and what the client has of it is left out.
 		last := before.Segments[len(before.Segments)-1]
 		first := *sc
+		first.ranks = ranksOf(last.Rows)
 		first.spans = map[int]*span{}
 		for _, p := range last.To {
 			if sp := sc.spans[int(p.Bucket)]; sp != nil {
@@ -267,6 +272,22 @@ func (v *move) segment(l *loop, list []told, from []*pb.ResumePosition, left []*
 func (v *move) knows(id proto.ID) bool {
 	w := v.waiting[id]
 	return w.GetKnown() && !w.Shown && !w.Gone
+}
+
+// passed are the places that the user's home, between the client's position and ic, told of: whoever goes on from within the replay may be behind that.
+func (v *move) passed(sc *scene) (list []*pb.JournalPlace) {
+	for id := range v.joined {
+		if w := v.waiting[id]; w == nil {
+			list = append(list, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id), Known: !v.shown(id) && v.knows(id)})
+		}
+	}
+	for id, since := range v.opened {
+		if _, had := sc.directs[id]; !had {
+			list = append(list, &pb.JournalPlace{Place: uint64(id), Since: uint64(since)})
+		}
+	}
+	slices.SortFunc(list, func(a, b *pb.JournalPlace) int { return cmp.Compare(a.Place, b.Place) })
+	return list
 }
 
 // unshown are the places that the client has not at ic.
