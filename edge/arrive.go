@@ -51,13 +51,20 @@ func (l *loop) fix(v *move) {
 		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(joins, id))
 	}
 	l.seatDirects(v, sc)
-	before, answer, left, passed := v.answer.Record, v.answer, v.unshown(), v.passed(sc)
+	v.ended, v.later = distinct(v.ended), distinct(v.later) // in one order, as user.each
+	for _, id := range v.ended {                            // before what comes, in the guild's bucket too
+		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: id})
+		gone.places = []*pb.JournalPlace{gonePlace(id)}
+		l.give(s, gone)
+	}
+	before, answer, passed := v.answer.Record, v.answer, v.passed(sc)
+	v.left = v.unshown()
 	l.task(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 		defer cancel()
 		m := arrived{move: v}
 		if m.list, m.from, m.had, m.err = sc.make(answer, before); m.err == nil {
-			m.segment = v.segment(l, m.list, m.from, v.leave(left, m.had))
+			m.segment = v.segment(l, m.list, m.from, v.leave(m.had))
 			m.segment.Rows = sc.rows(m.list)
 			if answer.Within > 0 {
 				m.segment.Waiting = slices.Concat(m.segment.Waiting, passed)
@@ -117,7 +124,7 @@ func (v *move) learnLate() {
 // seatGuild gives a visited guild's place to the session, unless it has to be shown the guild anew.
 func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool) {
 	s, g := v.session, m.guild
-	stays, any, ended := g.row(s.user) != nil, false, false
+	stays, any, told, ended := g.row(s.user) != nil, false, false, false
 	v.spans[id.Bucket()].events(func(_ uint64, _ int, e *pb.Event) {
 		if proto.ID(e.Guild) != id || ofUser(e) {
 			return
@@ -125,8 +132,10 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 		any = true
 		switch {
 		case e.Type == proto.EventGuildDelete:
-			stays, ended = false, true
-		case e.Type == proto.EventGuildMemberAdd && proto.ID(e.Id) == s.user, e.Type == proto.EventGuildMemberRemove && proto.ID(e.Id) == s.user:
+			stays, told, ended = false, true, true
+		case e.Type == proto.EventGuildMemberRemove && proto.ID(e.Id) == s.user:
+			stays, told = false, true
+		case e.Type == proto.EventGuildMemberAdd && proto.ID(e.Id) == s.user:
 			stays = false // what is now is another stay than what was
 		}
 	})
@@ -135,7 +144,8 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 		sc.guilds[id] = g.clone()
 	case ended:
 		sc.guilds[id] = (&guild{id: id}).clone()
-	case !g.loaded:
+	}
+	if !ended && (!g.loaded || g.row(s.user) == nil && !told) { // nothing in the log says that it left, and it did
 		v.ended = append(v.ended, id)
 	}
 	delete(g.guests, m)
@@ -319,9 +329,9 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 }
 
 // leave is what is unshown once the client was told of the ends that it had.
-func (v *move) leave(left []*pb.JournalPlace, had []proto.ID) []*pb.JournalPlace {
-	out := make([]*pb.JournalPlace, 0, len(left))
-	for _, p := range left {
+func (v *move) leave(had []proto.ID) []*pb.JournalPlace {
+	out := make([]*pb.JournalPlace, 0, len(v.left))
+	for _, p := range v.left {
 		switch id := proto.ID(p.Place); {
 		case !slices.Contains(had, id):
 			out = append(out, p)
@@ -330,6 +340,24 @@ func (v *move) leave(left []*pb.JournalPlace, had []proto.ID) []*pb.JournalPlace
 		}
 	}
 	return out
+}
+
+// pending are the places that the session is to be shown once it is here, or was told the end of by what waits till then.
+func (v *move) pending() (list []*pb.JournalPlace) {
+	add := func(p *pb.JournalPlace) {
+		p.Session = v.session.key
+		list = append(list, p)
+	}
+	for _, p := range v.left {
+		add(gproto.CloneOf(p))
+	}
+	for _, id := range v.ended {
+		add(gonePlace(id))
+	}
+	for _, id := range v.joins {
+		add(&pb.JournalPlace{Place: uint64(id), Guild: true})
+	}
+	return list
 }
 
 // gonePlace is the journal's word for a guild, or direct channel, whose end the client was told.
@@ -400,14 +428,6 @@ func (m arrived) apply(l *loop) {
 	l.endMove(v)
 	for _, id := range m.had {
 		v.waiting[id] = gonePlace(id)
-	}
-	for _, id := range v.ended {
-		if slices.Contains(m.had, id) {
-			continue
-		}
-		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: id})
-		gone.places = []*pb.JournalPlace{gonePlace(id)}
-		l.give(s, gone)
 	}
 	for _, id := range v.later {
 		if m := l.join(s, id, v.knows(id)); m != nil {

@@ -125,6 +125,9 @@ func (l *loop) position() *pb.JournalSnapshot {
 		if s.held != nil && !s.held.fixed {
 			continue // where it begins here is not yet said
 		}
+		if s.held != nil {
+			snap.Waiting = append(snap.Waiting, s.held.pending()...)
+		}
 		snap.Waiting = append(snap.Waiting, s.waiting()...)
 	}
 	for _, u := range l.users {

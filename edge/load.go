@@ -139,6 +139,7 @@ func (l *loop) loadFailed(g *guild, err error) {
 	if errors.Is(err, errNoGuild) {
 		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id})
 		for _, w := range waiting {
+			w.absent = true
 			l.expel(w, gone)
 		}
 		g.waiting = slices.DeleteFunc(g.waiting, func(w *membership) bool { return w.settled })
@@ -278,6 +279,7 @@ func (l *loop) fetched(g *guild, user proto.ID, places []*membership, rows map[p
 		case got != nil && got.row != nil:
 			l.admit(g, p)
 		case err == nil || errors.Is(err, errNoGuild):
+			p.absent = err != nil
 			l.expel(p, gone)
 		default:
 			l.tellAway(p, gone)

@@ -41,6 +41,14 @@ func (s *span) events(f func(sequence uint64, i int, e *pb.Event)) {
 	}
 }
 
+// tells tells whether the span has a guild's end.
+func (s *span) tells(guild proto.ID) (found bool) {
+	s.events(func(_ uint64, _ int, e *pb.Event) {
+		found = found || e.Type == proto.EventGuildDelete && proto.ID(e.Guild) == guild
+	})
+	return found
+}
+
 // A scene is what a replay needs: whose session it is, and what it had at the beginning.
 type scene struct {
 	session session               // its attributes
