@@ -46,7 +46,7 @@ func (l *loop) fix(v *move) {
 	}
 	joins := v.joins
 	v.joins = nil // those that come behind ic
-	v.unseen(append(in, joins...))
+	v.unseen()
 	for id, m := range s.guilds {
 		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(joins, id))
 	}
@@ -81,23 +81,20 @@ func (l *loop) fix(v *move) {
 	})
 }
 
-// unseen finds the guilds that the client knows of, or may, was not shown, and is in no more: it is told of their end.
-func (v *move) unseen(in []proto.ID) {
-	ended := map[proto.ID]bool{}
+// unseen finds the guilds that the client knows of, or may, was not shown, and is in no more, as far as its home has heard. The guild itself knows better:
+// it is asked, and either shown or told the end of.
+func (v *move) unseen() {
 	for id, w := range v.waiting {
-		ended[id] = w.Guild && !w.Shown && !w.Gone && (w.Known || v.answer.Tail) // of a lost tail nobody knows what it told
+		if w.Guild && !w.Shown && v.knows(id) {
+			v.later = append(v.later, id)
+		}
 	}
 	for id := range v.joined {
-		if v.waiting[id] == nil {
-			ended[id] = v.answer.Tail && !v.shown(id)
+		if v.waiting[id] == nil && v.knows(id) && !v.shown(id) {
+			v.later = append(v.later, id)
 		}
 	}
-	for id, is := range ended {
-		if is && !slices.Contains(in, id) && v.session.inShard(id) {
-			v.ended = append(v.ended, id)
-		}
-	}
-	slices.Sort(v.ended)
+	v.later = slices.DeleteFunc(distinct(v.later), func(id proto.ID) bool { return !v.session.inShard(id) })
 }
 
 // homeEvents are what happened to the user behind the snapshot that the core sent.
@@ -278,10 +275,22 @@ func (v *move) segment(l *loop, list []told, from []*pb.ResumePosition, left []*
 	return seg
 }
 
-// knows tells whether the client knows of a guild that it is yet to be shown; of those whose end it was told, or the replay says, it does not.
+// knows tells whether the client knows of a guild that it is yet to be shown, or may; of those whose end it was told, or the replay says, it does not.
 func (v *move) knows(id proto.ID) bool {
 	w := v.waiting[id]
+	if _, since := v.joined[id]; v.doubt() && (since || !w.GetGone()) {
+		return true
+	}
 	return w.GetKnown() && !w.Shown && !w.Gone
+}
+
+// doubt tells whether the client may have been told more than is known, since the tail of a journal was lost.
+func (v *move) doubt() bool { return v.answer.Tail || lostTail(v.answer.Record) }
+
+// lostTail tells whether a session came through a move of which nobody knows what the client had. What it was shown then it may have yet, although
+// its home says only now that the guild came, and went.
+func lostTail(rec *pb.ResumeRecord) bool {
+	return slices.ContainsFunc(rec.GetSegments(), func(g *pb.ResumeSegment) bool { return g.Tail })
 }
 
 // passed are the places that the user's home, between the client's position and ic, told of: whoever goes on from within the replay may be behind that.
@@ -307,7 +316,7 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 	}
 	for _, id := range v.later {
 		told := v.shown(id) && !slices.Contains(v.ended, id) // by the replay
-		left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id) && !told, Gone: told || v.waiting[id].GetGone(), Known: v.knows(id)})
+		left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id) && !told, Gone: told || v.waiting[id].GetGone() && !v.knows(id), Known: v.knows(id)})
 	}
 	for _, id := range v.ended {
 		if !slices.Contains(v.later, id) {
