@@ -139,6 +139,9 @@ func (w *simWorld) play() {
 			i++
 		}
 		simActs[i].do(w)
+		if simForgetful && w.r.IntN(4) == 0 {
+			[]func(){w.forgets, w.hops}[w.r.IntN(2)]()
+		}
 		w.pass(0)
 		if w.bad() {
 			return
@@ -489,11 +492,4 @@ func (w *simWorld) finish() {
 			w.fail("TABLES %v: %v", e, err)
 		}
 	}
-}
-
-// check compares the loop's tables with each other.
-func (e *simEdge) check() error {
-	answer := make(chan error, 1)
-	checkAsk{answer}.apply(e.l)
-	return <-answer
 }

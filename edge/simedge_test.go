@@ -428,3 +428,10 @@ func (w *simWorld) bucketOf(ev *simEvent) int {
 	}
 	return proto.ID(ev.event.User).Bucket()
 }
+
+// check compares the loop's tables with each other.
+func (e *simEdge) check() error {
+	answer := make(chan error, 1)
+	checkAsk{answer}.apply(e.l)
+	return <-answer
+}
