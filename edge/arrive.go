@@ -46,18 +46,29 @@ func (l *loop) fix(v *move) {
 	}
 	joins := v.joins
 	v.joins = nil // those that come behind ic
-	v.unseen(append(in, joins...))
+	v.unseen()
 	for id, m := range s.guilds {
 		l.seatGuild(v, sc, id, m, slices.Contains(in, id) || slices.Contains(joins, id))
 	}
 	l.seatDirects(v, sc)
-	before, answer, left := v.answer.Record, v.answer, v.unshown()
+	v.ended, v.later = distinct(v.ended), distinct(v.later) // in one order, as user.each
+	for _, id := range v.ended {                            // before what comes, in the guild's bucket too
+		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: id})
+		gone.places = []*pb.JournalPlace{gonePlace(id)}
+		l.give(s, gone)
+	}
+	before, answer, passed := v.answer.Record, v.answer, v.passed(sc)
+	v.left = v.unshown()
 	l.task(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 		defer cancel()
 		m := arrived{move: v}
 		if m.list, m.from, m.had, m.err = sc.make(answer, before); m.err == nil {
-			m.segment = v.segment(l, m.list, m.from, v.leave(left, m.had))
+			m.segment = v.segment(l, m.list, m.from, v.leave(m.had))
+			m.segment.Rows = sc.rows(m.list)
+			if answer.Within > 0 {
+				m.segment.Waiting = slices.Concat(m.segment.Waiting, passed)
+			}
 			for _, id := range m.had {
 				m.segment.Waiting = append(m.segment.Waiting, gonePlace(id))
 			}
@@ -70,23 +81,20 @@ func (l *loop) fix(v *move) {
 	})
 }
 
-// unseen finds the guilds that the client knows of, or may, was not shown, and is in no more: it is told of their end.
-func (v *move) unseen(in []proto.ID) {
-	ended := map[proto.ID]bool{}
+// unseen finds the guilds that the client knows of, or may, was not shown, and is in no more, as far as its home has heard. The guild itself knows better:
+// it is asked, and either shown or told the end of.
+func (v *move) unseen() {
 	for id, w := range v.waiting {
-		ended[id] = w.Guild && !w.Shown && !w.Gone && (w.Known || v.answer.Tail) // of a lost tail nobody knows what it told
+		if w.Guild && !w.Shown && v.knows(id) {
+			v.later = append(v.later, id)
+		}
 	}
 	for id := range v.joined {
-		if v.waiting[id] == nil {
-			ended[id] = v.answer.Tail && !v.shown(id)
+		if v.waiting[id] == nil && v.knows(id) && !v.shown(id) {
+			v.later = append(v.later, id)
 		}
 	}
-	for id, is := range ended {
-		if is && !slices.Contains(in, id) && v.session.inShard(id) {
-			v.ended = append(v.ended, id)
-		}
-	}
-	slices.Sort(v.ended)
+	v.later = slices.DeleteFunc(distinct(v.later), func(id proto.ID) bool { return !v.session.inShard(id) })
 }
 
 // homeEvents are what happened to the user behind the snapshot that the core sent.
@@ -113,7 +121,7 @@ func (v *move) learnLate() {
 // seatGuild gives a visited guild's place to the session, unless it has to be shown the guild anew.
 func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool) {
 	s, g := v.session, m.guild
-	stays, any, ended := g.row(s.user) != nil, false, false
+	stays, any, told, ended := g.row(s.user) != nil, false, false, false
 	v.spans[id.Bucket()].events(func(_ uint64, _ int, e *pb.Event) {
 		if proto.ID(e.Guild) != id || ofUser(e) {
 			return
@@ -121,8 +129,10 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 		any = true
 		switch {
 		case e.Type == proto.EventGuildDelete:
-			stays, ended = false, true
-		case e.Type == proto.EventGuildMemberAdd && proto.ID(e.Id) == s.user, e.Type == proto.EventGuildMemberRemove && proto.ID(e.Id) == s.user:
+			stays, told, ended = false, true, true
+		case e.Type == proto.EventGuildMemberRemove && proto.ID(e.Id) == s.user:
+			stays, told = false, true
+		case e.Type == proto.EventGuildMemberAdd && proto.ID(e.Id) == s.user:
 			stays = false // what is now is another stay than what was
 		}
 	})
@@ -131,7 +141,8 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 		sc.guilds[id] = g.clone()
 	case ended:
 		sc.guilds[id] = (&guild{id: id}).clone()
-	case !g.loaded:
+	}
+	if !ended && (!g.loaded || g.row(s.user) == nil && !told) { // nothing in the log says that it left, and it did
 		v.ended = append(v.ended, id)
 	}
 	delete(g.guests, m)
@@ -189,6 +200,7 @@ func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) (list []
 		// The client is inside of an earlier replay: that is made once more, as far as it went, and what the client has of it is left out.
 		last := before.Segments[len(before.Segments)-1]
 		first := *sc
+		first.ranks = ranksOf(last.Rows)
 		first.spans = map[int]*span{}
 		for _, p := range last.To {
 			if sp := sc.spans[int(p.Bucket)]; sp != nil {
@@ -263,10 +275,38 @@ func (v *move) segment(l *loop, list []told, from []*pb.ResumePosition, left []*
 	return seg
 }
 
-// knows tells whether the client knows of a guild that it is yet to be shown; of those whose end it was told, or the replay says, it does not.
+// knows tells whether the client knows of a guild that it is yet to be shown, or may; of those whose end it was told, or the replay says, it does not.
 func (v *move) knows(id proto.ID) bool {
 	w := v.waiting[id]
+	if _, since := v.joined[id]; v.doubt() && (since || !w.GetGone()) {
+		return true
+	}
 	return w.GetKnown() && !w.Shown && !w.Gone
+}
+
+// doubt tells whether the client may have been told more than is known, since the tail of a journal was lost.
+func (v *move) doubt() bool { return v.answer.Tail || lostTail(v.answer.Record) }
+
+// lostTail tells whether a session came through a move of which nobody knows what the client had. What it was shown then it may have yet, although
+// its home says only now that the guild came, and went.
+func lostTail(rec *pb.ResumeRecord) bool {
+	return slices.ContainsFunc(rec.GetSegments(), func(g *pb.ResumeSegment) bool { return g.Tail })
+}
+
+// passed are the places that the user's home, between the client's position and ic, told of: whoever goes on from within the replay may be behind that.
+func (v *move) passed(sc *scene) (list []*pb.JournalPlace) {
+	for id := range v.joined {
+		if w := v.waiting[id]; w == nil {
+			list = append(list, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id), Known: !v.shown(id) && v.knows(id)})
+		}
+	}
+	for id, since := range v.opened {
+		if _, had := sc.directs[id]; !had {
+			list = append(list, &pb.JournalPlace{Place: uint64(id), Since: uint64(since)})
+		}
+	}
+	slices.SortFunc(list, func(a, b *pb.JournalPlace) int { return cmp.Compare(a.Place, b.Place) })
+	return list
 }
 
 // unshown are the places that the client has not at ic.
@@ -276,7 +316,7 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 	}
 	for _, id := range v.later {
 		told := v.shown(id) && !slices.Contains(v.ended, id) // by the replay
-		left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id) && !told, Gone: told || v.waiting[id].GetGone(), Known: v.knows(id)})
+		left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id) && !told, Gone: told || v.waiting[id].GetGone() && !v.knows(id), Known: v.knows(id)})
 	}
 	for _, id := range v.ended {
 		if !slices.Contains(v.later, id) {
@@ -298,9 +338,9 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 }
 
 // leave is what is unshown once the client was told of the ends that it had.
-func (v *move) leave(left []*pb.JournalPlace, had []proto.ID) []*pb.JournalPlace {
-	out := make([]*pb.JournalPlace, 0, len(left))
-	for _, p := range left {
+func (v *move) leave(had []proto.ID) []*pb.JournalPlace {
+	out := make([]*pb.JournalPlace, 0, len(v.left))
+	for _, p := range v.left {
 		switch id := proto.ID(p.Place); {
 		case !slices.Contains(had, id):
 			out = append(out, p)
@@ -309,6 +349,24 @@ func (v *move) leave(left []*pb.JournalPlace, had []proto.ID) []*pb.JournalPlace
 		}
 	}
 	return out
+}
+
+// pending are the places that the session is to be shown once it is here, or was told the end of by what waits till then.
+func (v *move) pending() (list []*pb.JournalPlace) {
+	add := func(p *pb.JournalPlace) {
+		p.Session = v.session.key
+		list = append(list, p)
+	}
+	for _, p := range v.left {
+		add(gproto.CloneOf(p))
+	}
+	for _, id := range v.ended {
+		add(gonePlace(id))
+	}
+	for _, id := range v.joins {
+		add(&pb.JournalPlace{Place: uint64(id), Guild: true})
+	}
+	return list
 }
 
 // gonePlace is the journal's word for a guild, or direct channel, whose end the client was told.
@@ -361,7 +419,6 @@ func (m arrived) apply(l *loop) {
 	v.noted, v.stay, v.list = true, m.segment, m.list
 	for _, id := range m.had {
 		v.waiting[id] = gonePlace(id)
-		v.ended = slices.DeleteFunc(v.ended, func(x proto.ID) bool { return x == id })
 	}
 	l.stream(v)
 }

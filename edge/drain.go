@@ -79,7 +79,7 @@ func (s *Server) drainLast(ctx context.Context, window time.Duration) {
 		return // it was the end already
 	}
 	<-d.over
-	_ = s.loop.journaledSoon(ctx, 0) // what is not stored by then the leaf has got, and may pass on
+	_ = s.loop.journaledSoon(ctx, nil, 0) // what is not stored by then the leaf has got, and may pass on
 }
 
 // noDrain says that none is to begin any more.

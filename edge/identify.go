@@ -69,6 +69,7 @@ type pending struct {
 	kept   []buffered
 	direct []buffered // of direct channels
 	stale  bool       // too much came, or the log began anew
+	key    uint64     // that the journal has it under; 0: it has not
 }
 
 func (p *pending) keep(seq uint64, e *pb.Event) {
@@ -97,7 +98,7 @@ func (m identifyAsk) apply(l *loop) {
 	l.task(func(ctx context.Context) {
 		ans, held, err := l.askIdentify(ctx, p)
 		if err == nil && !ans.Limited {
-			err = l.journaledSoon(ctx, ans.Key)
+			err = l.journaledSoon(ctx, p, ans.Key)
 		}
 		var directs []*heldDirect
 		if err == nil && !ans.Limited && p.shard[0] == directShard {

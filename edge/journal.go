@@ -125,7 +125,17 @@ func (l *loop) position() *pb.JournalSnapshot {
 		if s.held != nil && !s.held.fixed {
 			continue // where it begins here is not yet said
 		}
+		if s.held != nil {
+			snap.Waiting = append(snap.Waiting, s.held.pending()...)
+		}
 		snap.Waiting = append(snap.Waiting, s.waiting()...)
+	}
+	for _, u := range l.users {
+		for p := range u.pending {
+			if p.key != 0 {
+				snap.Waiting = append(snap.Waiting, &pb.JournalPlace{Session: p.key})
+			}
+		}
 	}
 	return snap
 }
@@ -180,13 +190,16 @@ func (l *loop) written(ctx context.Context, f func() int64) (int64, error) {
 	return await(ctx, l, answer)
 }
 
-// journaledSoon waits until the journal has what the loop knows now of a session that is to begin: READY depends on where its buckets begin.
-func (l *loop) journaledSoon(ctx context.Context, key uint64) error {
+// journaledSoon waits until the journal has what the loop knows now of a session that is to begin: READY depends on where its buckets begin. What is
+// said of the session has an index of its own, a hole, so that the wait is for the record that says it.
+func (l *loop) journaledSoon(ctx context.Context, p *pending, key uint64) error {
 	if l.journal == nil {
 		return nil
 	}
 	index, err := l.written(ctx, func() int64 {
 		if key != 0 { // until READY says more nothing was shown, also to a core that never hears what READY said
+			p.key = key
+			l.index++
 			l.cursor.record.Places = append(l.cursor.record.Places, &pb.JournalPlace{Session: key, Index: l.index})
 		}
 		return l.index

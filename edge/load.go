@@ -139,6 +139,7 @@ func (l *loop) loadFailed(g *guild, err error) {
 	if errors.Is(err, errNoGuild) {
 		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id})
 		for _, w := range waiting {
+			w.absent = true
 			l.expel(w, gone)
 		}
 		g.waiting = slices.DeleteFunc(g.waiting, func(w *membership) bool { return w.settled })
@@ -150,13 +151,19 @@ func (l *loop) loadFailed(g *guild, err error) {
 	l.log.Warn("guild not loaded", "guild", g.id, "err", err)
 	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
 	for _, w := range waiting {
-		if !w.told {
-			w.told = true
-			l.giveAlone(w.session, away)
-			l.note(w.session, w.waits())
-		}
+		l.tellAway(w, away)
 	}
 	l.load(g, loadPause)
+}
+
+// tellAway tells a session once that a guild which it waits for is unavailable. One that is on its way here was shown the guild, and has it yet.
+func (l *loop) tellAway(m *membership, away *event) {
+	if m.told || m.moving != nil {
+		return
+	}
+	m.told = true
+	l.giveAlone(m.session, away)
+	l.note(m.session, m.waits())
 }
 
 // reload throws a guild's tables away and begins again: its sessions see it go and come back.
@@ -171,10 +178,14 @@ func (l *loop) reload(g *guild) {
 	l.guilds[g.id] = fresh
 	guildsGauge.Inc()
 	away := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id, Unavailable: true})
+	for m := range g.guests {
+		m.settled = false
+		m.moving.unsettled++
+		places = append(places, m)
+	}
 	for _, m := range places {
-		m.guild, m.class, m.told = fresh, nil, true
-		l.giveAlone(m.session, away)
-		l.note(m.session, m.waits())
+		m.guild, m.class, m.told = fresh, nil, false
+		l.tellAway(m, away)
 		fresh.waiting = append(fresh.waiting, m)
 	}
 	l.load(fresh, firstPause)
@@ -268,13 +279,10 @@ func (l *loop) fetched(g *guild, user proto.ID, places []*membership, rows map[p
 		case got != nil && got.row != nil:
 			l.admit(g, p)
 		case err == nil || errors.Is(err, errNoGuild):
+			p.absent = err != nil
 			l.expel(p, gone)
 		default:
-			if !p.told {
-				p.told = true
-				l.giveAlone(p.session, gone)
-				l.note(p.session, p.waits())
-			}
+			l.tellAway(p, gone)
 			g.next[user] = append(g.next[user], p)
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +41,7 @@ type move struct {
 	nothing bool                  // not shown but what waiting says was
 	guilds  []proto.ID            // of the user, now or at the client's position
 	joined  map[proto.ID]bool     // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
-	ended   []proto.ID            // shown guilds that are no more, where the log does not say so yet
+	ended   []proto.ID            // shown guilds that the user is in no more, although the log does not say so
 	opened  map[proto.ID]proto.ID // direct channels that came into the list since, and the id of that
 	listed  []proto.ID            // direct channels that the user's bucket has in its list
 	directs []proto.ID
@@ -55,7 +58,8 @@ type move struct {
 	to    []*pb.ResumePosition // where each bucket was at ic
 	in    []proto.ID           // guilds that the user's bucket has in its list
 	later []proto.ID
-	held  []*event // since ic
+	left  []*pb.JournalPlace // not shown at ic
+	held  []*event           // since ic
 
 	noted bool // by a core: the session is here
 	stay  *pb.ResumeSegment
@@ -313,7 +317,9 @@ func (m pastRead) apply(l *loop) {
 
 // collect hands an entry to the moves that want it.
 func (l *loop) collect(m logEntry) {
-	for v := range l.moves[m.bucket] {
+	list := slices.Collect(maps.Keys(l.moves[m.bucket]))
+	slices.SortFunc(list, func(a, b *move) int { return strings.Compare(a.session.id, b.session.id) }) // as user.each
+	for _, v := range list {
 		if sp := v.spans[m.bucket]; m.sequence >= sp.from.Sequence {
 			sp.entries = append(sp.entries, m)
 		}
@@ -323,7 +329,7 @@ func (l *loop) collect(m logEntry) {
 
 // tryFix goes on once all is loaded, read, and applied as far as the client is.
 func (l *loop) tryFix(v *move) {
-	if v.fixed || !v.read || v.unsettled > 0 || v.session.dropped {
+	if v.fixed || !v.read || v.unsettled > 0 || v.session.dropped || l.cursor.at != nil { // amid an entry it would lack what is before the event
 		return
 	}
 	for b, p := range v.from {
@@ -339,7 +345,7 @@ func (l *loop) tryFix(v *move) {
 		if row := m.guild.members[v.session.user]; row != nil {
 			need = max(need, row.sequence)
 		}
-		if m.guild.loaded && l.applied[id.Bucket()] < need {
+		if m.guild.loaded && l.applied[id.Bucket()] < need || m.absent && !v.spans[id.Bucket()].tells(id) { // the client hears of the end in its place
 			return
 		}
 	}

@@ -41,6 +41,14 @@ func (s *span) events(f func(sequence uint64, i int, e *pb.Event)) {
 	}
 }
 
+// tells tells whether the span has a guild's end.
+func (s *span) tells(guild proto.ID) (found bool) {
+	s.events(func(_ uint64, _ int, e *pb.Event) {
+		found = found || e.Type == proto.EventGuildDelete && proto.ID(e.Guild) == guild
+	})
+	return found
+}
+
 // A scene is what a replay needs: whose session it is, and what it had at the beginning.
 type scene struct {
 	session session               // its attributes
@@ -48,7 +56,15 @@ type scene struct {
 	directs map[proto.ID]struct{} // shown at the beginning
 	spans   map[int]*span         // of all its buckets
 	whole   map[int]*span         // the same up to what guilds are of, where spans end earlier
+	ranks   map[proto.ID]rank     // of a replay that was made before: the guilds that it has frames of
 	ended   map[proto.ID]bool     // guilds of which only the end is told
+	begin   map[proto.ID]rank     // what the user was in guilds at the beginning, once the replay is made
+}
+
+// A rank is what the user was in a guild when a replay began. Of a guild that ended since nobody can tell but who had asked before.
+type rank struct {
+	roles []proto.ID
+	end   bool // nobody could: only the end is told
 }
 
 // A told is one frame that the session was to get, and where in the log it is from.
@@ -56,6 +72,7 @@ type told struct {
 	event *event
 	at    *pb.JournalEvent // bucket, sequence and place of the event
 	frame uint32           // which of the frames of the event
+	guild proto.ID         // 0: it is of the user, or of a direct channel
 }
 
 // A sandbox collects what a loop gives to its one session, instead of connections.
@@ -64,6 +81,7 @@ type sandbox struct {
 	skip   uint32 // frames of the present event that the client has
 	serial uint64
 	frame  uint32
+	guild  proto.ID // of the present event
 	failed error
 }
 
@@ -76,7 +94,7 @@ func (b *sandbox) take(l *loop, s *session, e *event) {
 	}
 	b.frame++
 	if b.frame > b.skip {
-		b.told = append(b.told, told{event: e, at: l.cursor.at, frame: b.frame - 1})
+		b.told = append(b.told, told{event: e, at: l.cursor.at, frame: b.frame - 1, guild: b.guild})
 	}
 }
 
@@ -127,6 +145,9 @@ func (v *scene) play(l *loop, bucket int, m logEntry) {
 		if v.ended[proto.ID(e.Guild)] && e.Type != proto.EventGuildDelete && !ofUser(e) {
 			continue
 		}
+		if l.sandbox.guild = proto.ID(e.Guild); ofUser(e) || len(e.Recipients) > 0 {
+			l.sandbox.guild = 0
+		}
 		l.during(bucket, m.sequence, i, func() { l.logEvent(m.sequence, e) })
 	}
 }
@@ -136,14 +157,23 @@ func (v *scene) stage() (*loop, *session, error) {
 	l := &loop{cfg: &Config{}, log: slog.New(slog.DiscardHandler), sandbox: &sandbox{}, cursor: newCursor(), guilds: map[proto.ID]*guild{},
 		users: map[proto.ID]*user{}, sessions: map[string]*session{}, gen: v.session.gen, now: time.Now}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}
-	v.ended = map[proto.ID]bool{}
+	v.ended, v.begin = map[proto.ID]bool{}, map[proto.ID]rank{}
 	s := v.session
 	s.guilds, s.directs, s.closed = map[proto.ID]*membership{}, map[proto.ID]*seat{}, map[proto.ID]closing{}
 	l.user(s.user).sessions[&s] = struct{}{}
 	for id := range v.directs {
 		s.directs[id] = &seat{session: &s, channel: id, loaded: true}
 	}
+	for id := range v.ranks {
+		if v.guilds[id] == nil {
+			return nil, nil, fmt.Errorf("guild %d: %w", id, errReplay) // it is no more, and the log does not say so yet
+		}
+	}
 	for id, g := range v.guilds {
+		known, counts := v.ranks[id]
+		if v.ranks != nil && !counts {
+			continue
+		}
 		sp := v.spans[id.Bucket()]
 		if v.whole != nil {
 			sp = v.whole[id.Bucket()]
@@ -160,9 +190,12 @@ func (v *scene) stage() (*loop, *session, error) {
 		if rightsOfNow {
 			past = nil
 		}
-		end := ends(past, s.user)
+		end, wanted := ends(past, s.user), []proto.ID{s.user}
+		if v.ranks != nil {
+			end, wanted = known.end, nil
+		}
 		g := g.clone()
-		switch err := g.rewind(past, s.user); {
+		switch err := g.rewind(past, wanted...); {
 		case err != nil && !end:
 			return nil, nil, fmt.Errorf("guild %d: %w", id, err)
 		case err != nil:
@@ -170,18 +203,53 @@ func (v *scene) stage() (*loop, *session, error) {
 		}
 		g.sequence = 0
 		l.guilds[id] = g
-		if end && g.row(s.user) == nil {
+		if v.ranks != nil && !end {
+			g.members[s.user] = &member{row: &proto.Member{Roles: known.roles}}
+		}
+		if end && (v.ranks != nil || g.row(s.user) == nil) {
 			v.ended[id] = true
 			g.members[s.user] = &member{row: &proto.Member{}}
 		}
 		if g.row(s.user) == nil {
 			continue // was no member yet: what follows it joins as it is now
 		}
+		v.begin[id] = rank{g.row(s.user).Roles, v.ended[id]}
 		m := &membership{session: &s, guild: g}
 		s.guilds[id] = m
 		g.place(m)
 	}
 	return l, &s, nil
+}
+
+// rows are the guilds that frames are of, with what the user was in them at the beginning.
+func (v *scene) rows(list []told) (rows []*pb.ResumeRow) {
+	var guilds []proto.ID
+	for _, t := range list {
+		if t.guild != 0 {
+			guilds = append(guilds, t.guild)
+		}
+	}
+	for _, id := range distinct(guilds) {
+		row := &pb.ResumeRow{Guild: uint64(id), End: v.begin[id].end}
+		for _, role := range v.begin[id].roles {
+			row.Roles = append(row.Roles, uint64(role))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// ranksOf reads them.
+func ranksOf(rows []*pb.ResumeRow) map[proto.ID]rank {
+	ranks := make(map[proto.ID]rank, len(rows))
+	for _, r := range rows {
+		k := rank{end: r.End}
+		for _, role := range r.Roles {
+			k.roles = append(k.roles, proto.ID(role))
+		}
+		ranks[proto.ID(r.Guild)] = k
+	}
+	return ranks
 }
 
 // ends tells whether a guild ends before anything else tells of a user: then nobody knows any more what the user saw of it, but for the end.

@@ -26,7 +26,7 @@ func (l *loop) join(s *session, id proto.ID, known bool) *membership {
 		l.guilds[id] = g
 		guildsGauge.Inc()
 	}
-	m := &membership{session: s, guild: g, listed: known}
+	m := &membership{session: s, guild: g, listed: known || lostTail(s.record)}
 	_, m.homed = s.past[id] // the list has an earlier stay
 	s.guilds[id] = m
 	delete(s.past, id)

@@ -55,6 +55,7 @@ type membership struct {
 	homed   bool   // the user's bucket has the guild in its list
 	moving  *move  // the session is on its way here, and was shown the guild elsewhere
 	settled bool   // then: the guild is loaded, and whether the user is a member is known
+	absent  bool   // then: cores know of no such guild
 }
 
 // newSessionID makes an id that nobody can guess: 48 hexadecimal digits, so that no command line takes it for a flag.

@@ -24,6 +24,7 @@ var (
 	simN     = flag.Int("sim.n", 200, "schedules")
 	simSeed  = flag.Uint64("sim.seed", 0, "play this schedule alone, and tell it step by step")
 	simFirst = flag.Uint64("sim.first", 0, "seed of the first of many; 0: a random one")
+	simFails = flag.Int("sim.fails", 3, "failures after which no more schedules are begun")
 	simTasks = flag.Int("sim.tasks", 1, "schedules side by side")
 )
 
@@ -64,8 +65,9 @@ type simWorld struct {
 	coreCalls sync.WaitGroup
 	keys      uint64
 	journals  map[simBoot]*records.Index
-	lost      map[simBoot]bool // records of it are lost for good
-	orphans   []*simRecord     // of dead edges, on their way
+	lost      map[simBoot]bool      // records of it are lost for good
+	unheard   map[simBoot]time.Time // when it did not answer a core
+	orphans   []*simRecord          // of dead edges, on their way
 	tombs     map[string]simBuried
 	registry  map[string]simRegistered
 	saved     map[string]simRegistered
@@ -313,7 +315,7 @@ func TestSimulation(t *testing.T) {
 	take := func() (uint64, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if next == *simN || failed >= 3 {
+		if next == *simN || failed >= *simFails {
 			return 0, false
 		}
 		next++

@@ -43,7 +43,7 @@ var simActs = []struct {
 func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 	r := rand.New(rand.NewPCG(seed, 7))
 	w := &simWorld{r: r, seed: seed, ctx: ctx, log: &simLog{r: r}, tokens: map[string]*simUser{}, started: time.Now(), journals: map[simBoot]*records.Index{},
-		lost: map[simBoot]bool{}, tombs: map[string]simBuried{}, registry: map[string]simRegistered{}, tails: map[string]int{}}
+		lost: map[simBoot]bool{}, unheard: map[simBoot]time.Time{}, tombs: map[string]simBuried{}, registry: map[string]simRegistered{}, tails: map[string]int{}}
 	if tell {
 		w.trace = new(strings.Builder)
 	}
@@ -139,6 +139,9 @@ func (w *simWorld) play() {
 			i++
 		}
 		simActs[i].do(w)
+		if simForgetful && w.r.IntN(4) == 0 {
+			[]func(){w.forgets, w.hops}[w.r.IntN(2)]()
+		}
 		w.pass(0)
 		if w.bad() {
 			return
@@ -489,11 +492,4 @@ func (w *simWorld) finish() {
 			w.fail("TABLES %v: %v", e, err)
 		}
 	}
-}
-
-// check compares the loop's tables with each other.
-func (e *simEdge) check() error {
-	answer := make(chan error, 1)
-	checkAsk{answer}.apply(e.l)
-	return <-answer
 }

@@ -205,7 +205,14 @@ func (w *simWorld) store(r *simRecord) {
 }
 
 // Release implements resume.Holders.
-func (w *simWorld) Release(ctx context.Context, edge string, call *pb.ReleaseCall) (*pb.ReleaseAnswer, error) {
+func (w *simWorld) Release(ctx context.Context, edge string, call *pb.ReleaseCall) (answer *pb.ReleaseAnswer, err error) {
+	defer func() {
+		if err != nil {
+			w.mu.Lock()
+			w.unheard[simBoot{edge, call.Boot}] = time.Now()
+			w.mu.Unlock()
+		}
+	}()
 	if err := w.wait(ctx, nil, 0, "core release "+edge+because(ctx)); err != nil {
 		return nil, err
 	}
@@ -307,6 +314,10 @@ func (w *simWorld) Forget(context.Context, string, uint64) error { return errSim
 
 // noteResume takes note of what a core found: whether a client may get again what it had.
 func (w *simWorld) noteResume(in *pb.ResumeCall, out *pb.ResumeAnswer) {
+	unsaid := map[simBoot]bool{}
+	for _, e := range w.edges {
+		unsaid[simBoot{e.name(), e.boot}] = e.up && w.unsaid(e)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.noteLocked("core: RESUME with s %d from %s: %v %s, at %s, lo %d, within %d, tail %v, waiting %v", in.S, in.Edge, out.Outcome, out.Why, brief(fmt.Sprint(out.From)), out.Lo, out.Within, out.Tail, out.Waiting)
@@ -319,7 +330,7 @@ func (w *simWorld) noteResume(in *pb.ResumeCall, out *pb.ResumeAnswer) {
 	truth := false
 	for _, g := range out.Record.Segments {
 		b := simBoot{g.Edge, g.Boot}
-		if w.lost[b] || w.unsaid(b) {
+		if w.lost[b] || unsaid[b] {
 			truth = true
 		}
 	}
@@ -328,14 +339,19 @@ func (w *simWorld) noteResume(in *pb.ResumeCall, out *pb.ResumeAnswer) {
 	}
 }
 
-// unsaid tells of an edge that runs, cut off, with records that nobody else has: they are as good as lost.
-func (w *simWorld) unsaid(b simBoot) bool {
-	for _, e := range w.edges {
-		if e.name() == b.edge && e.up && e.boot == b.boot && (!e.link || !e.leaf) {
-			return true
-		}
+// unheardFor is how long a core may have waited for an edge, the moments included in which it asks again.
+const unheardFor = 4 * time.Second
+
+// unsaid tells of an edge that runs, with records that nobody else has: where it is cut off, or the way to it takes longer than cores wait, they are as
+// good as lost.
+func (w *simWorld) unsaid(e *simEdge) bool {
+	if !e.link || !e.leaf {
+		return true
 	}
-	return false
+	unkept := e.journal.unkept() // which has a lock of its own
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return unkept && time.Since(w.unheard[simBoot{e.name(), e.boot}]) < unheardFor
 }
 
 func (w *simWorld) noteCommit(in *pb.ResumeCommit, out *pb.ResumeCommitAnswer) {

@@ -397,6 +397,13 @@ func (j *simJournal) Oldest() time.Duration {
 	return time.Since(j.waiting[0].written)
 }
 
+// unkept tells whether there are records that the hub has not.
+func (j *simJournal) unkept() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.waiting, func(r *simRecord) bool { return !r.kept })
+}
+
 // arrive stores up to n records at the hub, and has the edge hear of it or not.
 func (j *simJournal) arrive(n int, ack bool) {
 	j.mu.Lock()
@@ -425,4 +432,11 @@ func (w *simWorld) bucketOf(ev *simEvent) int {
 		return ev.guild.bucket
 	}
 	return proto.ID(ev.event.User).Bucket()
+}
+
+// check compares the loop's tables with each other.
+func (e *simEdge) check() error {
+	answer := make(chan error, 1)
+	checkAsk{answer}.apply(e.l)
+	return <-answer
 }

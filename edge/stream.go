@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/starling-chat/starling/proto"
-	"github.com/starling-chat/starling/proto/pb"
 )
 
 // streamPause is how long a replay rests while its client has not taken what it got.
@@ -59,11 +58,6 @@ func (l *loop) goLive(v *move) {
 		v.follows = slices.Delete(v.follows, i, i+1)
 	}
 	l.endMove(v)
-	for _, id := range v.ended {
-		gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: id})
-		gone.places = []*pb.JournalPlace{gonePlace(id)}
-		l.give(s, gone)
-	}
 	for _, id := range v.later {
 		if m := l.join(s, id, v.knows(id)); m != nil {
 			m.homed = slices.Contains(v.in, id)

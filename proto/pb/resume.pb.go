@@ -75,7 +75,7 @@ func (x ResumeAnswer_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ResumeAnswer_Outcome.Descriptor instead.
 func (ResumeAnswer_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{10, 0}
+	return file_resume_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // A JournalRecord is one batch of an edge's journal, on jrnl.<edge>. Records of a boot are numbered from 1 and meet: what one covers begins behind
@@ -692,6 +692,7 @@ type ResumeSegment struct {
 	Left          []*JournalPlace        `protobuf:"bytes,12,rep,name=left,proto3" json:"left,omitempty"`         // places that are not shown at ic
 	TimeMs        int64                  `protobuf:"varint,13,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
 	Tail          bool                   `protobuf:"varint,14,opt,name=tail,proto3" json:"tail,omitempty"` // P is the last that a lost journal covered: the replay repeats
+	Rows          []*ResumeRow           `protobuf:"bytes,15,rep,name=rows,proto3" json:"rows,omitempty"`  // of the guilds that the replay has frames of, and of no others, in order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -824,6 +825,75 @@ func (x *ResumeSegment) GetTail() bool {
 	return false
 }
 
+func (x *ResumeSegment) GetRows() []*ResumeRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// A ResumeRow is what the session's user was in a guild at P. The log does not tell where it tells of the guild's end, and behind that the same replay
+// shall be made again.
+type ResumeRow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Guild         uint64                 `protobuf:"fixed64,1,opt,name=guild,proto3" json:"guild,omitempty"`
+	Roles         []uint64               `protobuf:"fixed64,2,rep,packed,name=roles,proto3" json:"roles,omitempty"`
+	End           bool                   `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"` // nobody knew: the replay has only the guild's end
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeRow) Reset() {
+	*x = ResumeRow{}
+	mi := &file_resume_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeRow) ProtoMessage() {}
+
+func (x *ResumeRow) ProtoReflect() protoreflect.Message {
+	mi := &file_resume_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeRow.ProtoReflect.Descriptor instead.
+func (*ResumeRow) Descriptor() ([]byte, []int) {
+	return file_resume_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResumeRow) GetGuild() uint64 {
+	if x != nil {
+		return x.Guild
+	}
+	return 0
+}
+
+func (x *ResumeRow) GetRoles() []uint64 {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *ResumeRow) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
+}
+
 // A ResumeRecord is a session's registration: its last six segments, newest last.
 type ResumeRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -835,7 +905,7 @@ type ResumeRecord struct {
 
 func (x *ResumeRecord) Reset() {
 	*x = ResumeRecord{}
-	mi := &file_resume_proto_msgTypes[8]
+	mi := &file_resume_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +917,7 @@ func (x *ResumeRecord) String() string {
 func (*ResumeRecord) ProtoMessage() {}
 
 func (x *ResumeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[8]
+	mi := &file_resume_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +930,7 @@ func (x *ResumeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRecord.ProtoReflect.Descriptor instead.
 func (*ResumeRecord) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{8}
+	return file_resume_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ResumeRecord) GetOrigin() *SessionOrigin {
@@ -892,7 +962,7 @@ type ResumeCall struct {
 
 func (x *ResumeCall) Reset() {
 	*x = ResumeCall{}
-	mi := &file_resume_proto_msgTypes[9]
+	mi := &file_resume_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +974,7 @@ func (x *ResumeCall) String() string {
 func (*ResumeCall) ProtoMessage() {}
 
 func (x *ResumeCall) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[9]
+	mi := &file_resume_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +987,7 @@ func (x *ResumeCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCall.ProtoReflect.Descriptor instead.
 func (*ResumeCall) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{9}
+	return file_resume_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ResumeCall) GetToken() string {
@@ -982,7 +1052,7 @@ type ResumeAnswer struct {
 
 func (x *ResumeAnswer) Reset() {
 	*x = ResumeAnswer{}
-	mi := &file_resume_proto_msgTypes[10]
+	mi := &file_resume_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1064,7 @@ func (x *ResumeAnswer) String() string {
 func (*ResumeAnswer) ProtoMessage() {}
 
 func (x *ResumeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[10]
+	mi := &file_resume_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1077,7 @@ func (x *ResumeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAnswer.ProtoReflect.Descriptor instead.
 func (*ResumeAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{10}
+	return file_resume_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ResumeAnswer) GetOutcome() ResumeAnswer_Outcome {
@@ -1105,7 +1175,7 @@ type ResumeCommit struct {
 
 func (x *ResumeCommit) Reset() {
 	*x = ResumeCommit{}
-	mi := &file_resume_proto_msgTypes[11]
+	mi := &file_resume_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1187,7 @@ func (x *ResumeCommit) String() string {
 func (*ResumeCommit) ProtoMessage() {}
 
 func (x *ResumeCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[11]
+	mi := &file_resume_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1200,7 @@ func (x *ResumeCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCommit.ProtoReflect.Descriptor instead.
 func (*ResumeCommit) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{11}
+	return file_resume_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResumeCommit) GetBefore() *ResumeRecord {
@@ -1158,7 +1228,7 @@ type ResumeCommitAnswer struct {
 
 func (x *ResumeCommitAnswer) Reset() {
 	*x = ResumeCommitAnswer{}
-	mi := &file_resume_proto_msgTypes[12]
+	mi := &file_resume_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1240,7 @@ func (x *ResumeCommitAnswer) String() string {
 func (*ResumeCommitAnswer) ProtoMessage() {}
 
 func (x *ResumeCommitAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[12]
+	mi := &file_resume_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1253,7 @@ func (x *ResumeCommitAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCommitAnswer.ProtoReflect.Descriptor instead.
 func (*ResumeCommitAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{12}
+	return file_resume_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResumeCommitAnswer) GetOk() bool {
@@ -1217,7 +1287,7 @@ type HoldCall struct {
 
 func (x *HoldCall) Reset() {
 	*x = HoldCall{}
-	mi := &file_resume_proto_msgTypes[13]
+	mi := &file_resume_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1299,7 @@ func (x *HoldCall) String() string {
 func (*HoldCall) ProtoMessage() {}
 
 func (x *HoldCall) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[13]
+	mi := &file_resume_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1312,7 @@ func (x *HoldCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldCall.ProtoReflect.Descriptor instead.
 func (*HoldCall) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{13}
+	return file_resume_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HoldCall) GetRecords() []*ResumeRecord {
@@ -1262,7 +1332,7 @@ type HoldAnswer struct {
 
 func (x *HoldAnswer) Reset() {
 	*x = HoldAnswer{}
-	mi := &file_resume_proto_msgTypes[14]
+	mi := &file_resume_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1344,7 @@ func (x *HoldAnswer) String() string {
 func (*HoldAnswer) ProtoMessage() {}
 
 func (x *HoldAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[14]
+	mi := &file_resume_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1357,7 @@ func (x *HoldAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldAnswer.ProtoReflect.Descriptor instead.
 func (*HoldAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{14}
+	return file_resume_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HoldAnswer) GetSuperseded() []uint64 {
@@ -1315,7 +1385,7 @@ type ReleaseCall struct {
 
 func (x *ReleaseCall) Reset() {
 	*x = ReleaseCall{}
-	mi := &file_resume_proto_msgTypes[15]
+	mi := &file_resume_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1397,7 @@ func (x *ReleaseCall) String() string {
 func (*ReleaseCall) ProtoMessage() {}
 
 func (x *ReleaseCall) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[15]
+	mi := &file_resume_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1410,7 @@ func (x *ReleaseCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseCall.ProtoReflect.Descriptor instead.
 func (*ReleaseCall) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{15}
+	return file_resume_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReleaseCall) GetSession() uint64 {
@@ -1368,7 +1438,7 @@ type ReleaseAnswer struct {
 
 func (x *ReleaseAnswer) Reset() {
 	*x = ReleaseAnswer{}
-	mi := &file_resume_proto_msgTypes[16]
+	mi := &file_resume_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1450,7 @@ func (x *ReleaseAnswer) String() string {
 func (*ReleaseAnswer) ProtoMessage() {}
 
 func (x *ReleaseAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[16]
+	mi := &file_resume_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1463,7 @@ func (x *ReleaseAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseAnswer.ProtoReflect.Descriptor instead.
 func (*ReleaseAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{16}
+	return file_resume_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReleaseAnswer) GetGone() bool {
@@ -1471,7 +1541,7 @@ const file_resume_proto_rawDesc = "" +
 	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x16\n" +
 	"\x06events\x18\x03 \x01(\rR\x06events\x12\x16\n" +
-	"\x06frames\x18\x04 \x01(\rR\x06frames\"\x94\x03\n" +
+	"\x06frames\x18\x04 \x01(\rR\x06frames\"\xc0\x03\n" +
 	"\rResumeSegment\x12\f\n" +
 	"\x01n\x18\x01 \x01(\x04R\x01n\x12\x12\n" +
 	"\x04edge\x18\x02 \x01(\tR\x04edge\x12\x12\n" +
@@ -1487,7 +1557,12 @@ const file_resume_proto_rawDesc = "" +
 	"\awaiting\x18\v \x03(\v2\x19.starling.v1.JournalPlaceR\awaiting\x12-\n" +
 	"\x04left\x18\f \x03(\v2\x19.starling.v1.JournalPlaceR\x04left\x12\x17\n" +
 	"\atime_ms\x18\r \x01(\x03R\x06timeMs\x12\x12\n" +
-	"\x04tail\x18\x0e \x01(\bR\x04tail\"z\n" +
+	"\x04tail\x18\x0e \x01(\bR\x04tail\x12*\n" +
+	"\x04rows\x18\x0f \x03(\v2\x16.starling.v1.ResumeRowR\x04rows\"I\n" +
+	"\tResumeRow\x12\x14\n" +
+	"\x05guild\x18\x01 \x01(\x06R\x05guild\x12\x14\n" +
+	"\x05roles\x18\x02 \x03(\x06R\x05roles\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\bR\x03end\"z\n" +
 	"\fResumeRecord\x122\n" +
 	"\x06origin\x18\x01 \x01(\v2\x1a.starling.v1.SessionOriginR\x06origin\x126\n" +
 	"\bsegments\x18\x02 \x03(\v2\x1a.starling.v1.ResumeSegmentR\bsegments\"\x8e\x01\n" +
@@ -1555,7 +1630,7 @@ func file_resume_proto_rawDescGZIP() []byte {
 }
 
 var file_resume_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_resume_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_resume_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_resume_proto_goTypes = []any{
 	(ResumeAnswer_Outcome)(0),  // 0: starling.v1.ResumeAnswer.Outcome
 	(*JournalRecord)(nil),      // 1: starling.v1.JournalRecord
@@ -1566,15 +1641,16 @@ var file_resume_proto_goTypes = []any{
 	(*SessionOrigin)(nil),      // 6: starling.v1.SessionOrigin
 	(*ResumePosition)(nil),     // 7: starling.v1.ResumePosition
 	(*ResumeSegment)(nil),      // 8: starling.v1.ResumeSegment
-	(*ResumeRecord)(nil),       // 9: starling.v1.ResumeRecord
-	(*ResumeCall)(nil),         // 10: starling.v1.ResumeCall
-	(*ResumeAnswer)(nil),       // 11: starling.v1.ResumeAnswer
-	(*ResumeCommit)(nil),       // 12: starling.v1.ResumeCommit
-	(*ResumeCommitAnswer)(nil), // 13: starling.v1.ResumeCommitAnswer
-	(*HoldCall)(nil),           // 14: starling.v1.HoldCall
-	(*HoldAnswer)(nil),         // 15: starling.v1.HoldAnswer
-	(*ReleaseCall)(nil),        // 16: starling.v1.ReleaseCall
-	(*ReleaseAnswer)(nil),      // 17: starling.v1.ReleaseAnswer
+	(*ResumeRow)(nil),          // 9: starling.v1.ResumeRow
+	(*ResumeRecord)(nil),       // 10: starling.v1.ResumeRecord
+	(*ResumeCall)(nil),         // 11: starling.v1.ResumeCall
+	(*ResumeAnswer)(nil),       // 12: starling.v1.ResumeAnswer
+	(*ResumeCommit)(nil),       // 13: starling.v1.ResumeCommit
+	(*ResumeCommitAnswer)(nil), // 14: starling.v1.ResumeCommitAnswer
+	(*HoldCall)(nil),           // 15: starling.v1.HoldCall
+	(*HoldAnswer)(nil),         // 16: starling.v1.HoldAnswer
+	(*ReleaseCall)(nil),        // 17: starling.v1.ReleaseCall
+	(*ReleaseAnswer)(nil),      // 18: starling.v1.ReleaseAnswer
 }
 var file_resume_proto_depIdxs = []int32{
 	2,  // 0: starling.v1.JournalRecord.events:type_name -> starling.v1.JournalEvent
@@ -1586,20 +1662,21 @@ var file_resume_proto_depIdxs = []int32{
 	7,  // 6: starling.v1.ResumeSegment.to:type_name -> starling.v1.ResumePosition
 	4,  // 7: starling.v1.ResumeSegment.waiting:type_name -> starling.v1.JournalPlace
 	4,  // 8: starling.v1.ResumeSegment.left:type_name -> starling.v1.JournalPlace
-	6,  // 9: starling.v1.ResumeRecord.origin:type_name -> starling.v1.SessionOrigin
-	8,  // 10: starling.v1.ResumeRecord.segments:type_name -> starling.v1.ResumeSegment
-	0,  // 11: starling.v1.ResumeAnswer.outcome:type_name -> starling.v1.ResumeAnswer.Outcome
-	9,  // 12: starling.v1.ResumeAnswer.record:type_name -> starling.v1.ResumeRecord
-	7,  // 13: starling.v1.ResumeAnswer.from:type_name -> starling.v1.ResumePosition
-	4,  // 14: starling.v1.ResumeAnswer.waiting:type_name -> starling.v1.JournalPlace
-	9,  // 15: starling.v1.ResumeCommit.before:type_name -> starling.v1.ResumeRecord
-	8,  // 16: starling.v1.ResumeCommit.segment:type_name -> starling.v1.ResumeSegment
-	9,  // 17: starling.v1.HoldCall.records:type_name -> starling.v1.ResumeRecord
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	9,  // 9: starling.v1.ResumeSegment.rows:type_name -> starling.v1.ResumeRow
+	6,  // 10: starling.v1.ResumeRecord.origin:type_name -> starling.v1.SessionOrigin
+	8,  // 11: starling.v1.ResumeRecord.segments:type_name -> starling.v1.ResumeSegment
+	0,  // 12: starling.v1.ResumeAnswer.outcome:type_name -> starling.v1.ResumeAnswer.Outcome
+	10, // 13: starling.v1.ResumeAnswer.record:type_name -> starling.v1.ResumeRecord
+	7,  // 14: starling.v1.ResumeAnswer.from:type_name -> starling.v1.ResumePosition
+	4,  // 15: starling.v1.ResumeAnswer.waiting:type_name -> starling.v1.JournalPlace
+	10, // 16: starling.v1.ResumeCommit.before:type_name -> starling.v1.ResumeRecord
+	8,  // 17: starling.v1.ResumeCommit.segment:type_name -> starling.v1.ResumeSegment
+	10, // 18: starling.v1.HoldCall.records:type_name -> starling.v1.ResumeRecord
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_resume_proto_init() }
@@ -1613,7 +1690,7 @@ func file_resume_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_resume_proto_rawDesc), len(file_resume_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
