@@ -222,15 +222,15 @@ func (w *simWorld) Release(ctx context.Context, edge string, call *pb.ReleaseCal
 			e = x
 		}
 	}
-	switch {
-	case !e.up:
+	switch up, linked := e.state(); {
+	case !up:
 		return nil, resume.ErrNobody
-	case !e.link || !e.leaf:
+	case !linked:
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	body := e.l.answerRelease(ctx, simEncode(call))
-	if body == nil || !e.link || !e.leaf {
+	if _, linked := e.state(); body == nil || !linked {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}

@@ -45,9 +45,12 @@ func (e *simEdge) name() string { return fmt.Sprint("edge-", e.n) }
 
 // start boots the edge.
 func (e *simEdge) start() {
-	synctest.Wait() // tasks that run look whether it is up and linked
+	synctest.Wait()
+	e.w.mu.Lock()
 	e.boot++
-	e.up, e.link, e.leaf, e.dying, e.conns, e.inbox = true, true, true, false, nil, nil
+	e.w.mu.Unlock()
+	e.set(true, true, true)
+	e.dying, e.conns, e.inbox = false, nil, nil
 	cfg := Config{Name: e.name(), LeafURL: "x", HTTPAddr: "x", Log: slog.New(slog.DiscardHandler), RingEvents: e.w.ring}
 	if err := cfg.check(); err != nil {
 		panic(err)
@@ -60,7 +63,7 @@ func (e *simEdge) start() {
 	e.journal = &simJournal{e: e, boot: e.boot, changed: make(chan struct{})}
 	e.l.interest, e.l.journal, e.l.cores.bus = newInterest(e.reader), e.journal, &simBus{e: e, boot: e.boot}
 	e.l.beat = func() time.Time {
-		if e.link && e.leaf {
+		if _, linked := e.state(); linked {
 			return time.Now()
 		}
 		return e.cutAt
@@ -77,13 +80,27 @@ func (e *simEdge) cut(leaf bool) {
 	if e.link && e.leaf {
 		e.cutAt = time.Now()
 	}
-	e.link, e.leaf = false, e.leaf && !leaf
+	e.set(e.up, false, e.leaf && !leaf)
 }
 
 // mend joins it again.
 func (e *simEdge) mend() {
 	synctest.Wait()
-	e.link, e.leaf = true, true
+	e.set(e.up, true, true)
+}
+
+// set changes what tasks look at.
+func (e *simEdge) set(up, link, leaf bool) {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	e.up, e.link, e.leaf = up, link, leaf
+}
+
+// state is for those that run beside the world.
+func (e *simEdge) state() (up, linked bool) {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	return e.up, e.link && e.leaf
 }
 
 // kill ends the process. What left it arrives, unless its link or leaf is lost with it.
@@ -91,7 +108,7 @@ func (e *simEdge) kill(withLink bool) {
 	synctest.Wait()
 	e.w.stats.kills++
 	e.w.logf("%v dies, %d records on their way, link %v, with its leaf %v", e, len(e.journal.waiting), e.link, withLink)
-	e.up = false
+	e.set(false, e.link, e.leaf)
 	e.cancel()
 	for _, c := range e.conns {
 		if c.client.conn == c {
