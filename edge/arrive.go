@@ -39,7 +39,7 @@ func (l *loop) fix(v *move) {
 	}
 	in := guildsAfter(v.user.Guilds, v.homeEvents())
 	v.in = in
-	for _, id := range distinct(append(in, v.joins...)) {
+	for _, id := range distinct(slices.Concat(in, v.joins)) {
 		if s.guilds[id] == nil && s.inShard(id) {
 			v.later = append(v.later, id)
 		}
@@ -146,7 +146,7 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 		v.ended = append(v.ended, id)
 	}
 	delete(g.guests, m)
-	m.moving, m.homed = nil, in
+	m.moving, m.homed = nil, slices.Contains(v.in, id) // a join that the guild's bucket told of the home may not have heard of
 	if stays {
 		g.place(m)
 		return
