@@ -75,11 +75,24 @@ func (e *simEdge) cut(leaf bool) {
 	if e.link && e.leaf {
 		e.cutAt = time.Now()
 	}
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
 	e.link, e.leaf = false, e.leaf && !leaf
 }
 
 // mend joins it again.
-func (e *simEdge) mend() { e.link, e.leaf = true, true }
+func (e *simEdge) mend() {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	e.link, e.leaf = true, true
+}
+
+// reached tells whether cores reach the edge. They may ask while the world does something else.
+func (e *simEdge) reached() bool {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	return e.link && e.leaf
+}
 
 // kill ends the process. What left it arrives, unless its link or leaf is lost with it.
 func (e *simEdge) kill(withLink bool) {
@@ -103,7 +116,9 @@ func (e *simEdge) kill(withLink bool) {
 			keep = keep && e.w.r.IntN(2) == 0
 		}
 		if keep {
+			e.w.mu.Lock()
 			e.w.orphans = append(e.w.orphans, r)
+			e.w.mu.Unlock()
 		} else if !r.kept {
 			e.w.lost[simBoot{e.name(), e.boot}] = true
 		}
