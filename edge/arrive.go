@@ -39,7 +39,7 @@ func (l *loop) fix(v *move) {
 	}
 	in := guildsAfter(v.user.Guilds, v.homeEvents())
 	v.in = in
-	for _, id := range distinct(append(in, v.joins...)) {
+	for _, id := range distinct(slices.Concat(in, v.joins)) {
 		if s.guilds[id] == nil && s.inShard(id) {
 			v.later = append(v.later, id)
 		}
@@ -63,7 +63,7 @@ func (l *loop) fix(v *move) {
 		ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 		defer cancel()
 		m := arrived{move: v}
-		if m.list, m.from, m.had, m.err = sc.make(answer, before); m.err == nil {
+		if m.list, m.from, m.had, m.err = sc.make(answer, before, v.s); m.err == nil {
 			m.segment = v.segment(l, m.list, m.from, v.leave(m.had))
 			m.segment.Rows = sc.rows(m.list)
 			if answer.Within > 0 {
@@ -146,7 +146,7 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 		v.ended = append(v.ended, id)
 	}
 	delete(g.guests, m)
-	m.moving, m.homed = nil, in
+	m.moving, m.homed = nil, slices.Contains(v.in, id) // a join that the guild's bucket told of the home may not have heard of
 	if stays {
 		g.place(m)
 		return
@@ -192,13 +192,15 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 
 // make makes the replay, and says where it begins. had are the places whose end the client was told in an earlier replay: if the user is back since,
 // it is shown them anew, behind this one.
-func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord) (list []told, from []*pb.ResumePosition, had []proto.ID, err error) {
+func (sc *scene) make(answer *pb.ResumeAnswer, before *pb.ResumeRecord, s int64) (list []told, from []*pb.ResumePosition, had []proto.ID, err error) {
 	if n := answer.Within; n > 0 {
-		if len(before.Segments) == 0 {
+		// The client is inside of an earlier replay: that is made once more, as far as it went, and what the client has of it is left out. It need not be the
+		// last: a RESUME that the client gave up long ago may have moved the session since.
+		i := slices.IndexFunc(before.Segments, func(g *pb.ResumeSegment) bool { return g.Lo <= s && s < g.Lo+g.Replayed })
+		if i < 0 {
 			return nil, nil, nil, errReplay
 		}
-		// The client is inside of an earlier replay: that is made once more, as far as it went, and what the client has of it is left out.
-		last := before.Segments[len(before.Segments)-1]
+		last := before.Segments[i]
 		first := *sc
 		first.ranks = ranksOf(last.Rows)
 		first.spans = map[int]*span{}

@@ -147,6 +147,7 @@ func applied(p *pb.ResumePosition) uint64 {
 	return below(p)
 }
 
+// distinct sorts a list, which is the caller's alone, and has each once.
 func distinct(ids []proto.ID) []proto.ID {
 	slices.Sort(ids)
 	return slices.Compact(ids)

@@ -332,6 +332,9 @@ func (l *loop) tryFix(v *move) {
 	if v.fixed || !v.read || v.unsettled > 0 || v.session.dropped || l.cursor.at != nil { // amid an entry it would lack what is before the event
 		return
 	}
+	if l.applied[v.session.bucket] < v.user.Sequence { // the list of guilds is of that moment, and ic has to be of it too
+		return
+	}
 	for b, p := range v.from {
 		if sp := v.spans[b]; sp == nil {
 			continue

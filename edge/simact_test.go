@@ -314,8 +314,7 @@ func (w *simWorld) acknowledges() {
 		e.journal.arrive(1+w.r.IntN(4), w.r.IntN(4) > 0)
 	}
 	if len(w.orphans) > 0 && w.r.IntN(2) == 0 {
-		w.store(w.orphans[0])
-		w.orphans = w.orphans[1:]
+		w.adopt()
 	}
 	w.settle()
 }
@@ -424,8 +423,7 @@ func (w *simWorld) pump(come bool) {
 			more = e.work() || more
 		}
 		for len(w.orphans) > 0 {
-			w.store(w.orphans[0])
-			w.orphans = w.orphans[1:]
+			w.adopt()
 		}
 		for _, c := range w.ready() {
 			w.let(c, nil)

@@ -204,6 +204,14 @@ func (w *simWorld) store(r *simRecord) {
 	}
 }
 
+// adopt has a record of a dead edge arrive.
+func (w *simWorld) adopt() {
+	w.store(w.orphans[0])
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.orphans = w.orphans[1:]
+}
+
 // Release implements resume.Holders.
 func (w *simWorld) Release(ctx context.Context, edge string, call *pb.ReleaseCall) (answer *pb.ReleaseAnswer, err error) {
 	defer func() {
@@ -320,6 +328,9 @@ func (w *simWorld) noteResume(in *pb.ResumeCall, out *pb.ResumeAnswer) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, r := range w.orphans { // what takes so long is as good as lost, too
+		unsaid[r.of] = true
+	}
 	w.noteLocked("core: RESUME with s %d from %s: %v %s, at %s, lo %d, within %d, tail %v, waiting %v", in.S, in.Edge, out.Outcome, out.Why, brief(fmt.Sprint(out.From)), out.Lo, out.Within, out.Tail, out.Waiting)
 	if out.Outcome != pb.ResumeAnswer_OK {
 		return
@@ -345,7 +356,7 @@ const unheardFor = 4 * time.Second
 // unsaid tells of an edge that runs, with records that nobody else has: where it is cut off, or the way to it takes longer than cores wait, they are as
 // good as lost.
 func (w *simWorld) unsaid(e *simEdge) bool {
-	if !e.link || !e.leaf {
+	if _, linked := e.state(); !linked {
 		return true
 	}
 	unkept := e.journal.unkept() // which has a lock of its own

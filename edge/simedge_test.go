@@ -125,7 +125,9 @@ func (e *simEdge) kill(withLink bool) {
 			keep = keep && e.w.r.IntN(2) == 0
 		}
 		if keep {
+			e.w.mu.Lock()
 			e.w.orphans = append(e.w.orphans, r)
+			e.w.mu.Unlock()
 		} else if !r.kept {
 			e.w.lost[simBoot{e.name(), e.boot}] = true
 		}

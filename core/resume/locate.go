@@ -93,8 +93,6 @@ func (s *Service) find(ctx context.Context, rec *pb.ResumeRecord, number int64, 
 		return s.live(ctx, rec.Origin.Key, g, number, head)
 	case number < g.Lo+g.Replayed && !s.fresh(g):
 		return place{}, invalidf("number %d is within a replay that is too old", number)
-	case number < g.Lo+g.Replayed && i < len(segments)-1:
-		return place{}, invalidf("number %d is within a replay that the session has left", number)
 	case number < g.Lo+g.Replayed:
 		return place{positions: g.From, waiting: g.Waiting, within: number - g.Lo + 1}, nil
 	case number+g.Base <= g.Ic && s.fresh(g):

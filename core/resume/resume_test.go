@@ -171,7 +171,11 @@ func TestMoved(t *testing.T) {
 
 	g2, _ := w.moves("edge-a", g.Lo+4, 16, 140) // out of the middle of the replay, back to where it began
 	w.stands(w.resume(g.Lo+4), 1300, 1, false)
-	w.outcome(w.resume(g.Lo+3), pb.ResumeAnswer_INVALID) // a replay that it left
+	a = w.resume(g.Lo + 3) // a replay that it left: a move that the client gave up may have come later
+	w.stands(a, 1300, 1, false)
+	if a.Within != 4 {
+		t.Errorf("in the first replay, behind a move out of it: within %d", a.Within)
+	}
 	if a = w.resume(g2.Lo + 2); a.Within != 3 {
 		t.Errorf("in the second replay: within %d", a.Within)
 	}

@@ -1041,7 +1041,7 @@ type ResumeAnswer struct {
 	Lo            int64                  `protobuf:"varint,5,opt,name=lo,proto3" json:"lo,omitempty"`          // that it is to have
 	From          []*ResumePosition      `protobuf:"bytes,6,rep,name=from,proto3" json:"from,omitempty"`       // P
 	Waiting       []*JournalPlace        `protobuf:"bytes,7,rep,name=waiting,proto3" json:"waiting,omitempty"` // places not shown at P
-	Within        int64                  `protobuf:"varint,8,opt,name=within,proto3" json:"within,omitempty"`  // > 0: the client is inside of the replay of the newest segment and has its first frames, so many: P is that segment's
+	Within        int64                  `protobuf:"varint,8,opt,name=within,proto3" json:"within,omitempty"`  // > 0: the client is inside of the replay of a segment, that of its number, and has its first frames, so many: P is that segment's
 	Tail          bool                   `protobuf:"varint,9,opt,name=tail,proto3" json:"tail,omitempty"`
 	User          []byte                 `protobuf:"bytes,10,opt,name=user,proto3" json:"user,omitempty"` // UserSnapshot: how the user is now
 	Login         uint64                 `protobuf:"fixed64,11,opt,name=login,proto3" json:"login,omitempty"`
