@@ -34,7 +34,8 @@ func newAdmission(perSecond int) *admission {
 	if perSecond <= 0 {
 		perSecond = defaultAdmit
 	}
-	return &admission{begin: rate.NewLimiter(rate.Limit(perSecond), perSecond), move: rate.NewLimiter(rate.Limit(perSecond), perSecond)}
+	burst := max(10, perSecond/20) // what comes at once is felt by who is there
+	return &admission{begin: rate.NewLimiter(rate.Limit(perSecond), burst), move: rate.NewLimiter(rate.Limit(perSecond), burst)}
 }
 
 // later is how long one more has to wait, in milliseconds; it has its turn then, unless that is beyond admitPatience.
