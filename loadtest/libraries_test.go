@@ -45,6 +45,15 @@ func TestLibrariesElsewhere(t *testing.T) {
 	// Two libraries lose two edges each at once: two are left. Where no edge is to be had at all, discord.js identifies anew by itself.
 	m := own(t, mesh.Options{Edges: 6, Processes: true, Args: []string{"--restart", "--vip", vip}})
 	w, o := newTown(t, m), newLookout(t, m)
+	ctx, tick := within(t, patience), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for err := w.owner.At("http://"+vip).Call(ctx, "GET", "/gateway", nil, nil); err != nil; err = w.owner.At("http://"+vip).Call(ctx, "GET", "/gateway", nil, nil) {
+		select { // the address looks for edges that are alive from time to time
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal(err)
+		}
+	}
 	annBot, _ := w.bot("ann", true)
 	benBot, _ := w.bot("ben", true)
 	listen() // discordgo tells of every end
