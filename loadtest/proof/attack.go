@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/starling-chat/starling/loadtest/mesh"
@@ -82,45 +79,19 @@ func (w *wire) attack(ctx context.Context) error {
 // attack is the process that attacks: this program again. It is nice, because the machine's cores are the mesh's: who attacks a mesh does it
 // from elsewhere. That it attacks as hard as it is to is a line of its own.
 type attack struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	out   bytes.Buffer
+	*niceProcess
+	out bytes.Buffer
 }
 
 func (w *wire) startAttack(ctx context.Context) (*attack, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	o := orders{Parts: w.parts, Channel: w.channel.String(), Good: w.bots[1].Auth(), Forged: "Bot " + w.bots[0].Token + "x"}
 	for i := range mesh.Edges {
 		o.HTTP, o.Gateway, o.Addr = append(o.HTTP, w.m.HTTP(i)), append(o.Gateway, w.m.Gateway(i)), append(o.Addr, w.m.Addr(i))
 	}
-	line, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	a := &attack{cmd: exec.CommandContext(ctx, exe, attackersName)}
-	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it makes its group nice
-	a.cmd.Stdout, a.cmd.Stderr = &a.out, os.Stderr
-	in, err := a.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	a.stdin = in
-	if err := a.cmd.Start(); err != nil {
-		return nil, err
-	}
-	if _, err := in.Write(append(line, '\n')); err != nil {
-		return nil, errors.Join(err, a.kill())
-	}
-	return a, nil
-}
-
-func (a *attack) kill() error {
-	a.stdin.Close()
-	a.cmd.Process.Kill()
-	return a.cmd.Wait()
+	a := &attack{}
+	var err error
+	a.niceProcess, err = startNice(ctx, attackersName, o, func(cmd *exec.Cmd) error { cmd.Stdout = &a.out; return nil })
+	return a, err
 }
 
 // stop ends the attack and gives what came of it.

@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -113,43 +110,17 @@ func (w *wire) herdPeople(ctx context.Context) ([]string, error) {
 
 // A herd is the process that has the sessions: this program again.
 type herd struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	out   *bufio.Reader
+	*niceProcess
+	out *bufio.Reader
 }
 
 func startHerd(ctx context.Context, o herdOrders) (*herd, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	line, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, exe, herdersName)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it makes its group nice
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	h := &herd{cmd: cmd, stdin: in, out: bufio.NewReader(out)}
-	if _, err := in.Write(append(line, '\n')); err != nil {
-		return nil, errors.Join(err, h.kill())
-	}
-	return h, nil
-}
-
-func (h *herd) kill() error {
-	h.stdin.Close()
-	h.cmd.Process.Kill()
-	return h.cmd.Wait()
+	h := &herd{}
+	var err error
+	h.niceProcess, err = startNice(ctx, herdersName, o, func(cmd *exec.Cmd) error {
+		out, err := cmd.StdoutPipe()
+		h.out = bufio.NewReader(out)
+		return err
+	})
+	return h, err
 }
