@@ -115,7 +115,7 @@ func (s *Server) shutSession(w http.ResponseWriter, r *http.Request) {
 // started tells whether Run has made the loop.
 func (s *Server) started() bool {
 	select {
-	case <-s.ready:
+	case <-s.begun:
 		return true
 	default:
 		return false

@@ -24,7 +24,8 @@ type Server struct {
 	cfg     Config
 	gateway string // URL that clients are told
 	sockets *transport.Server
-	ready   chan struct{}
+	begun   chan struct{} // closed once it serves
+	ready   chan struct{} // closed once it has heard a hub, too
 	since   time.Time
 	serving atomic.Bool // ready and not draining
 	drains  drains
@@ -42,7 +43,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	s := &Server{cfg: cfg, ready: make(chan struct{}), since: time.Now()}
+	s := &Server{cfg: cfg, begun: make(chan struct{}), ready: make(chan struct{}), since: time.Now()}
 	var err error
 	s.sockets, err = transport.Listen(transport.Config{Addr: cfg.HTTPAddr, TLSAddr: cfg.TLSAddr, Cert: cfg.Cert, Accept: s.accept,
 		REST: s, Origins: cfg.Origins, QueueBytes: cfg.QueueBytes, MaxConns: cfg.MaxConns, Log: cfg.Log})
@@ -70,7 +71,7 @@ func (s *Server) TLSAddr() net.Addr { return s.sockets.TLSAddr() }
 // GatewayURL is what clients are told to connect to.
 func (s *Server) GatewayURL() string { return s.gateway }
 
-// Ready is closed once the edge is connected to its leaf and serves.
+// Ready is closed once the edge serves, is connected to its leaf and has heard a hub: it was healthy once.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Close gives the ports up where Run is never called.
@@ -113,8 +114,14 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error {
 		defer stop() // listeners, loop and bus last
 		s.serving.Store(true)
-		close(s.ready)
+		close(s.begun)
 		s.cfg.Log.Info("edge serves", "http", addrString(s.HTTPAddr()), "tls", addrString(s.TLSAddr()), "gateway", s.gateway)
+		select {
+		case <-s.reader.Heard():
+			close(s.ready)
+		case <-serving.Done():
+		case <-ctx.Done():
+		}
 		select {
 		case <-serving.Done():
 			return nil // a part failed: nothing left to drain
@@ -164,7 +171,11 @@ func (s *Server) Linked() error {
 	if !s.bus.Connected() {
 		return errors.New("edge: no connection to the leaf")
 	}
-	if age := time.Since(s.reader.LastBeat()); age > beatTimeout {
+	at := s.reader.LastBeat()
+	if at.IsZero() {
+		return errors.New("edge: no hub was heard yet")
+	}
+	if age := time.Since(at); age > beatTimeout {
 		return fmt.Errorf("edge: last beat of the hub %v ago", age.Round(time.Second))
 	}
 	return nil
@@ -172,9 +183,7 @@ func (s *Server) Linked() error {
 
 // Check compares the edge's tables with each other, and its positions with the digests of the owners.
 func (s *Server) Check() error {
-	select {
-	case <-s.ready:
-	default:
+	if !s.started() {
 		return errNotServing
 	}
 	return errors.Join(s.loop.checkTables(), s.reader.Check())

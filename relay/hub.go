@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// beatEvery is how often a hub says that it is there.
-const beatEvery = time.Second
+// beatEvery is how often a hub says that it is there. An edge that starts waits for one.
+const beatEvery = 250 * time.Millisecond
 
 // HubConfig says where a hub listens and keeps its log.
 type HubConfig struct {

@@ -48,6 +48,7 @@ type Reader struct {
 	slots  chan struct{}  // one per read of the log under way
 	queued atomic.Int64   // bytes that wait in all buckets
 	beat   atomic.Int64   // Unix nanoseconds
+	heard  chan struct{}  // closed with the first beat
 	meta   atomic.Pointer[streamMeta]
 
 	ctx     context.Context // of all workers
@@ -83,6 +84,7 @@ func NewReader(bus *Bus, cfg ReaderConfig) *Reader {
 		in:      make(chan *nats.Msg, readerBacklog),
 		slots:   make(chan struct{}, repairsAtOnce),
 		buckets: map[int]*follow{},
+		heard:   make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -103,7 +105,11 @@ func (r *Reader) Run(ctx context.Context) error {
 		return fmt.Errorf("reader: digests: %w", err)
 	}
 	defer func() { _ = digests.Unsubscribe() }()
-	stop, err := r.bus.Subscribe(BeatSubject(r.bus.region), func(string, []byte) { r.beat.Store(time.Now().UnixNano()) })
+	stop, err := r.bus.Subscribe(BeatSubject(r.bus.region), func(string, []byte) {
+		if r.beat.Swap(time.Now().UnixNano()) == 0 { // one goroutine calls
+			close(r.heard)
+		}
+	})
 	if err != nil {
 		return fmt.Errorf("reader: beat: %w", err)
 	}
@@ -197,6 +203,9 @@ func (r *Reader) Followed() int {
 	defer r.mu.Unlock()
 	return len(r.buckets)
 }
+
+// Heard is closed once the hub was heard.
+func (r *Reader) Heard() <-chan struct{} { return r.heard }
 
 // LastBeat is when the hub was last heard; zero if never.
 func (r *Reader) LastBeat() time.Time {

@@ -36,12 +36,7 @@ func (e *Edge) Ready() <-chan struct{} { return e.srv.Ready() }
 
 // Probes is Node's. An edge that drains is healthy and not ready: nobody new is to come.
 func (e *Edge) Probes() admin.Probes {
-	return admin.Probes{Role: "edge", Name: e.name, Healthy: e.healthy, Check: e.srv.Check, Pages: e.srv.Console(), Ready: func() error {
-		if err := started(e.srv.Ready()); err != nil {
-			return err
-		}
-		return e.srv.Healthy()
-	}}
+	return admin.Probes{Role: "edge", Name: e.name, Healthy: e.healthy, Check: e.srv.Check, Pages: e.srv.Console(), Ready: e.srv.Healthy}
 }
 
 // healthy passes while the edge starts: to restart it then would be no help.
