@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -119,6 +120,16 @@ func (c *client) mayAsk() bool {
 		c.conn.Close(proto.CloseNotIdentified)
 	}
 	return c.asked
+}
+
+// turnAway closes the connection of who cannot be served for err, and tells who came with a herd when to come again.
+func (c *client) turnAway(code proto.CloseCode, err error) {
+	var herd *herdError
+	if errors.As(err, &herd) {
+		c.conn.CloseRetry(code, herd.after)
+		return
+	}
+	c.conn.Close(code)
 }
 
 // badToken closes with 4004 and counts it against the address.

@@ -16,6 +16,8 @@ func (*deafConn) Queue([]byte) bool            { return true }
 func (*deafConn) Waiting() int                 { return 0 }
 func (d *deafConn) Close(code proto.CloseCode) { d.code = code }
 
+func (d *deafConn) CloseRetry(code proto.CloseCode, _ time.Duration) { d.code = code }
+
 func FuzzOnFrame(f *testing.F) {
 	for _, s := range []string{`{"op":1,"d":null}`, `{"op":2,"d":{"token":"Bot MTIz.a.b","intents":513,"shard":[0,1],"properties":{}}}`,
 		`{"op":6,"d":{"token":"MTIz.a.b","session_id":"x","seq":5}}`, `{"op":8,"d":{"guild_id":["1"],"user_ids":[1,"2"],"query":"","limit":0}}`,

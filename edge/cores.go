@@ -16,7 +16,6 @@ import (
 var (
 	errBadToken = errors.New("bad token")
 	errNoGuild  = errors.New("no such guild")
-	errHerd     = errors.New("too many come at this moment")
 )
 
 // A cores asks the cores of the region over the bus, and asks again while they cannot say. Any goroutine may call it.
@@ -24,6 +23,13 @@ type cores struct {
 	bus      asker
 	region   string
 	refusals refusals
+}
+
+// A herdError tells that more come at this moment than a core lets in.
+type herdError struct{ after time.Duration } // when there is a turn again
+
+func (e *herdError) Error() string {
+	return fmt.Sprintf("more come than may: there is a turn again after %v", e.after)
 }
 
 // An asker asks whoever answers on a subject. relay.Bus is one.
@@ -76,7 +82,7 @@ func comeAgain(ctx context.Context, ms uint32) error {
 	d := time.Duration(ms) * time.Millisecond
 	if d > maxStartWait {
 		limited.WithLabelValues("admission").Inc()
-		return errHerd
+		return &herdError{d}
 	}
 	if !wait(ctx, d) {
 		return ctx.Err()

@@ -189,7 +189,7 @@ func (m identified) apply(l *loop) {
 		case proto.CloseAuthFailed:
 			c.badToken()
 		default:
-			c.conn.Close(code)
+			c.turnAway(code, m.err)
 		}
 		l.releaseDirects(m.directs)
 		if m.held {

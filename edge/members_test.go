@@ -73,7 +73,7 @@ func TestRequestMembersOfALargeGuild(t *testing.T) {
 func TestSessionStartLimits(t *testing.T) {
 	w := newWorld(t, nil)
 	const pause = 300 * time.Millisecond
-	w.core.OnStart(func() (time.Duration, bool) { return pause, false })
+	w.core.OnStart(edgetest.Start{Wait: pause})
 	began := time.Now()
 	c, _ := w.login(t, w.bob, nil)
 	if took := time.Since(began); took < pause {
@@ -81,11 +81,31 @@ func TestSessionStartLimits(t *testing.T) {
 	}
 	w.core.Say(w.general, w.alice, "hello")
 	expectMessage(t, c, "hello")
-	w.core.OnStart(func() (time.Duration, bool) { return 0, true })
+	w.core.OnStart(edgetest.Start{Limited: true})
 	d := w.dial(t)
 	d.ExpectOp(proto.OpHello)
 	d.Send(proto.OpIdentify, map[string]any{"token": w.bob.Token})
 	d.ExpectClose(proto.CloseRateLimited)
+}
+
+// One of a herd that may come soon is let in then; one that may not is closed with 1012 and told when there is a turn.
+func TestHerdIsTurnedAway(t *testing.T) {
+	w := newWorld(t, nil)
+	const soon, late = 300 * time.Millisecond, 12*time.Second + 345*time.Millisecond
+	w.core.OnStart(edgetest.Start{Later: soon})
+	began := time.Now()
+	w.login(t, w.bob, nil)
+	if took := time.Since(began); took < soon {
+		t.Errorf("READY after %v, want %v at least", took, soon)
+	}
+	w.core.OnStart(edgetest.Start{Later: late})
+	c := w.dial(t)
+	c.ExpectOp(proto.OpHello)
+	c.Send(proto.OpIdentify, map[string]any{"token": w.bob.Token})
+	why := c.ExpectClose(proto.CloseRestart)
+	if got := proto.RetryAfter(why); got != late {
+		t.Errorf("closed with %q: come again after %v, want %v", why, got, late)
+	}
 }
 
 // Who never asked for a session hears 4003; presence and heartbeats are let pass, for libraries send them early.

@@ -147,7 +147,7 @@ func (m located) apply(l *loop) {
 	case m.err != nil:
 		resumes.WithLabelValues("no_answer").Inc()
 		l.log.Warn("resume", "err", m.err)
-		c.conn.Close(proto.CloseRestart)
+		c.turnAway(proto.CloseRestart, m.err)
 	case m.answer.Outcome == pb.ResumeAnswer_BAD_TOKEN:
 		resumes.WithLabelValues("bad_token").Inc()
 		c.badToken()

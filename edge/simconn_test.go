@@ -45,6 +45,9 @@ func (c *simConn) Close(code proto.CloseCode) {
 	}
 }
 
+// CloseRetry implements transport.Conn.
+func (c *simConn) CloseRetry(code proto.CloseCode, _ time.Duration) { c.Close(code) }
+
 // end tells the edge that the connection is over, as the transport does.
 func (c *simConn) end() {
 	if c.over {

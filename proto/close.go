@@ -1,6 +1,11 @@
 package proto
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // A CloseCode ends a WebSocket connection; its number tells the client what to do (Discord: Gateway Close Event Codes; RFC 6455 7.4).
 type CloseCode uint16
@@ -58,6 +63,27 @@ func (c CloseCode) Reason() string {
 		return "Invalid intent(s)."
 	}
 	return ""
+}
+
+// retryAfter stands before the seconds in the text of a close frame, by the name that Discord gives them in an answer 429.
+const retryAfter = " retry_after="
+
+// ReasonAfter is the text of a close frame that also says after how long to come again. Libraries of others overlook it; our clients obey.
+func (c CloseCode) ReasonAfter(d time.Duration) string {
+	return fmt.Sprintf("%s%s%.3f", c.Reason(), retryAfter, d.Seconds())
+}
+
+// RetryAfter is what ReasonAfter put into a text; 0 if it says nothing, or nonsense.
+func RetryAfter(reason string) time.Duration {
+	_, seconds, ok := strings.Cut(reason, retryAfter)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseFloat(seconds, 64)
+	if err != nil || !(n > 0 && n < 3600) {
+		return 0
+	}
+	return time.Duration(n * float64(time.Second))
 }
 
 func (c CloseCode) String() string { return fmt.Sprintf("close %d", uint16(c)) }

@@ -94,6 +94,28 @@ func TestGatewayLoggedOut(t *testing.T) {
 	}
 }
 
+// One of a herd comes again when the server has said, or some time later; nonsense is overlooked.
+func TestGatewayOfAHerd(t *testing.T) {
+	for why, want := range map[string]time.Duration{
+		proto.CloseRestart.ReasonAfter(20 * time.Second): 20 * time.Second,
+		proto.CloseRestart.Reason():                      firstPause / 2,
+		"x retry_after=1e300":                            firstPause / 2,
+		"x retry_after=-5":                               firstPause / 2,
+		"x retry_after=NaN":                              firstPause / 2,
+	} {
+		s := newServer(t)
+		_, statuses, _, _ := s.run(s.client())
+		p := s.accept()
+		p.expect(proto.OpIdentify)
+		before := time.Now()
+		ws.WriteFrame(p.conn, ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusCode(proto.CloseRestart), why)))
+		until := await(t, statuses, func(s Status) bool { return s.Phase == Waiting }).Until
+		if wait := until.Sub(before); wait < want || wait > 2*want+time.Second { // and what the test's own processor took
+			t.Errorf("%q: waits %v, want %v and up to half of it more", why, wait, want)
+		}
+	}
+}
+
 func TestGatewayHostileFrames(t *testing.T) {
 	for name, attack := range map[string]func(p *peer){
 		"too long":   func(p *peer) { ws.WriteHeader(p.conn, ws.Header{Fin: true, OpCode: ws.OpText, Length: 1 << 40}) },

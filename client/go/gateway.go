@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -90,6 +91,11 @@ func (g *Gateway) judge(err error) (wait time.Duration, fatal bool) {
 		g.session.url = "" // that edge seems gone for good: any other can say whether the session lives
 	}
 	wait = pause(g.failures)
+	if end != nil {
+		if after := proto.RetryAfter(end.reason); after > 0 {
+			wait = after + rand.N(after/2) // those who hear the same do not come as one
+		}
+	}
 	var limit *RateLimit
 	if errors.As(err, &limit) {
 		wait = max(wait, limit.After)

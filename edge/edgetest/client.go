@@ -29,6 +29,7 @@ type Frame struct {
 	T     string          `json:"t"`
 	Ended bool            `json:"-"`
 	Code  proto.CloseCode `json:"-"` // if Ended; 1006 if there was no close frame
+	Why   string          `json:"-"` // its text
 }
 
 // A Client speaks the gateway protocol as a test tells it, and keeps what it hears.
@@ -89,9 +90,9 @@ func (c *Client) read(src io.Reader, url string) {
 		case ws.OpBinary:
 			feed.Write(f.Payload)
 		case ws.OpClose:
-			code, _ := ws.ParseCloseFrameData(f.Payload)
+			code, why := ws.ParseCloseFrameData(f.Payload)
 			if end.Code == proto.CloseAbnormal {
-				end.Code = proto.CloseCode(code)
+				end.Code, end.Why = proto.CloseCode(code), why
 			}
 			c.write(ws.NewCloseFrame(f.Payload))
 		}
@@ -210,15 +211,15 @@ func (c *Client) ExpectOp(op proto.Opcode) Frame {
 	return f
 }
 
-// ExpectClose waits for the end, passing over other frames, and checks its code.
-func (c *Client) ExpectClose(code proto.CloseCode) {
+// ExpectClose waits for the end, passing over other frames, checks its code, and gives its text.
+func (c *Client) ExpectClose(code proto.CloseCode) (why string) {
 	c.t.Helper()
 	for {
 		if f := c.Next(); f.Ended {
 			if f.Code != code {
 				c.t.Fatalf("closed with %d, want %d", f.Code, code)
 			}
-			return
+			return f.Why
 		}
 	}
 }

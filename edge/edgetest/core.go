@@ -38,7 +38,7 @@ type Core struct {
 	rest    func(*pb.RestCall) *pb.RestAnswer
 	down    bool
 	calls   map[string]int
-	start   func() (wait time.Duration, limited bool)
+	start   Start
 	away    bool          // buckets of guilds
 	held    chan struct{} // closed when guilds are told of; nil = always
 
@@ -200,11 +200,18 @@ func (c *Core) OnREST(f func(*pb.RestCall) *pb.RestAnswer) {
 	c.rest = f
 }
 
+// A Start is what one who starts a session is told.
+type Start struct {
+	Wait    time.Duration // before READY
+	Limited bool          // too many starts of the same user
+	Later   time.Duration // many come: when to ask again
+}
+
 // OnStart sets what session starts are told.
-func (c *Core) OnStart(f func() (wait time.Duration, limited bool)) {
+func (c *Core) OnStart(s Start) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.start = f
+	c.start = s
 }
 
 // GuildsAway makes the core unable to tell of guilds, as if their buckets could not be reached, or ends that.
@@ -310,9 +317,11 @@ func (c *Core) identify(_ context.Context, body []byte) []byte {
 			ans.User.Guilds = append(ans.User.Guilds, uint64(g))
 		}
 		ans.AuthSession = uint64(u.Login)
-		if call.Start && c.start != nil {
-			wait, limited := c.start()
-			ans.WaitMs, ans.Limited = uint32(wait.Milliseconds()), limited
+		if call.Start {
+			ans.WaitMs, ans.Limited = uint32(c.start.Wait.Milliseconds()), c.start.Limited
+			if later := uint32(c.start.Later.Milliseconds()); later > 0 && !call.Admitted {
+				ans = &pb.IdentifyAnswer{LaterMs: later}
+			}
 		}
 	}
 	out, _ := pbuf.Marshal(ans)

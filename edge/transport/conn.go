@@ -3,7 +3,11 @@
 // a frame says, who the client is, or who should hear what. An engine with another way to poll sockets replaces this package alone.
 package transport
 
-import "github.com/starling-chat/starling/proto"
+import (
+	"time"
+
+	"github.com/starling-chat/starling/proto"
+)
 
 // A Conn carries frames to one client. Any goroutine may call it; no call blocks.
 type Conn interface {
@@ -16,6 +20,8 @@ type Conn interface {
 	// Close sends what was queued, then a close frame, and hangs up when the client has answered it or after a short while.
 	// The first code wins.
 	Close(proto.CloseCode)
+	// CloseRetry is Close that tells the client after how long to come again, if it reads such things.
+	CloseRetry(code proto.CloseCode, after time.Duration)
 }
 
 // A Handler receives what the client sends, one call at a time per connection. frame is valid until the call returns.

@@ -77,12 +77,21 @@ func (c *webSocket) Close(code proto.CloseCode) {
 	c.closeLocked(code)
 }
 
-func (c *webSocket) closeLocked(code proto.CloseCode) {
+// CloseRetry implements Conn.
+func (c *webSocket) CloseRetry(code proto.CloseCode, after time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeTellingLocked(code, code.ReasonAfter(after))
+}
+
+func (c *webSocket) closeLocked(code proto.CloseCode) { c.closeTellingLocked(code, code.Reason()) }
+
+func (c *webSocket) closeTellingLocked(code proto.CloseCode, reason string) {
 	if c.closing {
 		return
 	}
 	c.byUs, c.code = true, code
-	c.endLocked(closeFrame(code, code.Reason()))
+	c.endLocked(closeFrame(code, reason))
 }
 
 // endLocked queues the last frame, and bounds how long the connection may still live.
