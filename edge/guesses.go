@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/starling-chat/starling/edge/transport"
 )
 
 // guesses counts bad tokens by address, so that nobody has the cores try tokens without end. Good ones count for nothing: whole offices share an
@@ -25,7 +27,7 @@ const (
 func (g *guesses) tooMany(remote string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.whole[site(remote)].Sub(g.now()) > guessPeriod-guessPeriod/guessBudget
+	return g.whole[transport.Site(remote)].Sub(g.now()) > guessPeriod-guessPeriod/guessBudget
 }
 
 // bad counts one.
@@ -36,7 +38,7 @@ func (g *guesses) bad(remote string) {
 	if g.whole == nil {
 		g.whole = map[netip.Prefix]time.Time{}
 	}
-	key := site(remote)
+	key := transport.Site(remote)
 	if _, known := g.whole[key]; !known && len(g.whole) >= maxGuessers {
 		for k, t := range g.whole {
 			if !t.After(now) {
@@ -52,19 +54,4 @@ func (g *guesses) bad(remote string) {
 		at = now
 	}
 	g.whole[key] = at.Add(guessPeriod / guessBudget)
-}
-
-// site is what one guesser has: an IPv4 address, or the /64 of an IPv6 one.
-func site(remote string) netip.Prefix {
-	addr, err := netip.ParseAddr(remote)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	p, _ := addr.Prefix(bits)
-	return p
 }

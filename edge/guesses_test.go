@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/starling-chat/starling/edge/transport"
 )
 
 // Gus guesses: his 300th bad token is still answered, then he waits, and gets one guess back per fifth of a second; his neighbour does not care.
@@ -28,7 +30,7 @@ func TestGuessesAtBudgetAndOnePast(t *testing.T) {
 	if got := len(g.whole); got > maxGuessers {
 		t.Errorf("%d addresses kept, want %d at most", got, maxGuessers)
 	}
-	if site("2001:db8::1") != site("2001:db8::2:3") || site("192.0.2.1") != site("::ffff:192.0.2.1") {
+	if transport.Site("2001:db8::1") != transport.Site("2001:db8::2:3") || transport.Site("192.0.2.1") != transport.Site("::ffff:192.0.2.1") {
 		t.Error("one site has two names")
 	}
 }

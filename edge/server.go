@@ -46,7 +46,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, begun: make(chan struct{}), ready: make(chan struct{}), since: time.Now()}
 	var err error
 	s.sockets, err = transport.Listen(transport.Config{Addr: cfg.HTTPAddr, TLSAddr: cfg.TLSAddr, Cert: cfg.Cert, Accept: s.accept,
-		REST: s, Origins: cfg.Origins, QueueBytes: cfg.QueueBytes, MaxConns: cfg.MaxConns, Log: cfg.Log})
+		REST: s, Origins: cfg.Origins, QueueBytes: cfg.QueueBytes, MaxConns: cfg.MaxConns, Connects: cfg.Connects, Log: cfg.Log})
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}

@@ -22,6 +22,7 @@ func edgeCommand(a *app) *cobra.Command {
 		config.Key{Name: "tls-key", Default: "", Kind: "FILE", Usage: "PEM key of the certificate"},
 		config.Key{Name: "public-url", Default: "", Kind: "URL", Usage: "http(s)://host:port that clients are told; empty for the edge's own address"},
 		config.Key{Name: "drain-window", Default: "10s", Kind: "DURATION", Usage: "time over which clients are sent elsewhere before the edge stops"},
+		config.Key{Name: "connects", Default: "0", Kind: "N", Usage: "new connections served a second on each port, REST among them; of a herd the rest waits, sites by turns; 0 = 500 per processor"},
 		keyPresenceTTL, keyMeshCert, keyMeshKey, keyMeshCA, keySecret, keyAdmin, keyLog)
 	return a.command(&cobra.Command{
 		Short: "Hold the connections of clients",
@@ -35,7 +36,7 @@ drain" does the same to an edge that is to live on.`,
 		v.Need("leaf")
 		cfg := edge.Config{Name: v.Need("name"), Region: v.Need("region"), LeafURL: v.URL("leaf", "nats"), HTTPAddr: v.Loopback("http", whyPlain),
 			TLSAddr: v.Addr("tls"), PublicURL: v.URL("public-url", "http", "https"),
-			DrainWindow: max(v.Duration("drain-window", 0, 10*time.Minute), time.Nanosecond)}
+			Connects: v.Int("connects", 0, 1_000_000), DrainWindow: max(v.Duration("drain-window", 0, 10*time.Minute), time.Nanosecond)}
 		cfg.MeshTLS, cfg.Secret = trust(v, "leaf")
 		cfg.PresenceRefresh = role.PresenceRefresh(v.Duration("presence-ttl", time.Second, time.Minute))
 		if v.String("http") == "" && v.String("tls") == "" {

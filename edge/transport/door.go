@@ -2,6 +2,7 @@ package transport
 
 import (
 	"container/list"
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -18,15 +19,17 @@ const (
 	mostWaiting = 16_384 // or a quarter of the files that the process may open
 )
 
-// A door is a listener that hands out connections whose first byte is there. Until then a connection costs its file and a small goroutine:
-// half-open sockets are cheap to make, so they have to be cheap to have.
+// A door is a listener that hands out connections whose first byte is there, through a lobby. Until then a connection costs its file and a
+// small goroutine: half-open sockets are cheap to make, so they have to be cheap to have.
 type door struct {
 	net.Listener
 	patience time.Duration // for the first byte
 	most     int           // who wait; beyond, the one that has waited longest is closed: honest people speak within a round trip
+	lobby    *lobby        // of those that have spoken
 	out      chan net.Conn
-	ended    chan struct{} // closed by Close
-	failed   chan struct{} // closed when accept ends; err says why
+	ended    chan struct{}      // closed by Close
+	leave    context.CancelFunc // ends the lobby
+	failed   chan struct{}      // closed when accept ends; err says why
 	err      error
 
 	mu      sync.Mutex
@@ -35,9 +38,9 @@ type door struct {
 	once    sync.Once
 }
 
-func newDoor(l net.Listener, patience time.Duration, most int) *door {
-	return &door{Listener: l, patience: patience, most: most, out: make(chan net.Conn), ended: make(chan struct{}),
-		failed: make(chan struct{}), waiting: list.New()}
+func newDoor(l net.Listener, patience time.Duration, most, perSecond int) *door {
+	return &door{Listener: l, patience: patience, most: most, lobby: newLobby(perSecond, most), out: make(chan net.Conn), ended: make(chan struct{}),
+		leave: func() {}, failed: make(chan struct{}), waiting: list.New()}
 }
 
 // Accept is net.Listener's, for one goroutine, whose first call opens the door.
@@ -46,6 +49,9 @@ func (d *door) Accept() (net.Conn, error) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.waiting != nil {
+			ctx, leave := context.WithCancel(context.Background())
+			d.leave = leave
+			d.wg.Go(func() { d.lobby.run(ctx, d.out) })
 			d.wg.Go(d.accept)
 		}
 	})
@@ -67,6 +73,7 @@ func (d *door) Close() error {
 		return nil
 	}
 	close(d.ended)
+	d.leave()
 	err := d.Listener.Close()
 	for e := d.waiting.Front(); e != nil; e = e.Next() {
 		e.Value.(net.Conn).Close()
@@ -135,7 +142,7 @@ func (d *door) enter(c net.Conn) int {
 	return d.waiting.Len()
 }
 
-// wait hands c out once it has something to read.
+// wait lets c into the lobby once it has something to read.
 func (d *door) wait(c net.Conn, e *list.Element) {
 	c.SetReadDeadline(time.Now().Add(d.patience))
 	err := firstByte(c)
@@ -155,9 +162,8 @@ func (d *door) wait(c net.Conn, e *list.Element) {
 	if t, ok := c.(*net.TCPConn); ok {
 		t.SetKeepAlive(true) // the listener's own is off: half-open sockets do not live that long
 	}
-	select {
-	case d.out <- c:
-	case <-d.ended:
+	if !d.lobby.enter(c) {
+		refused.WithLabelValues("crowd").Inc()
 		c.Close()
 	}
 }

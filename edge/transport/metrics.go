@@ -14,7 +14,9 @@ var (
 	queuedBytes = promauto.NewGauge(prometheus.GaugeOpts{Name: "starling_edge_queued_bytes",
 		Help: "Bytes queued for clients and not yet taken by their sockets."})
 	paced = promauto.NewCounter(prometheus.CounterOpts{Name: "starling_edge_paced_accepts_total",
-		Help: "Pauses in accepting connections while too many are open that say nothing."})
+		Help: "Pauses in accepting connections: while too many are open that say nothing, or more come than the edge's rate."})
+	inLobby = promauto.NewGauge(prometheus.GaugeOpts{Name: "starling_edge_lobby_connections",
+		Help: "Connections that wait for their turn to be served, since more come than the edge's rate."})
 	refused = promauto.NewCounterVec(prometheus.CounterOpts{Name: "starling_edge_refused_total",
 		Help: "Sockets and upgrades refused before they became connections."}, []string{"reason"})
 )

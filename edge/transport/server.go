@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type Config struct {
 	Origins    []string      // origins that browsers may come from; empty or "*" = any; requests without Origin always may
 	QueueBytes int           // that may wait per connection before CloseSlow; default 16 MiB
 	MaxConns   int           // gateway connections at once; default 100,000; beyond: HTTP 503
+	Connects   int           // new connections per second on each port, REST among them; more wait their turn; default 500 per processor
 	Handshake  time.Duration // for the first byte, then for TLS, then for the request's header; default 5 s
 	Log        *slog.Logger
 }
@@ -53,6 +55,9 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 100_000
+	}
+	if cfg.Connects == 0 {
+		cfg.Connects = 500 * runtime.GOMAXPROCS(0)
 	}
 	if cfg.Handshake == 0 {
 		cfg.Handshake = 5 * time.Second
@@ -104,7 +109,7 @@ func (s *Server) door(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDoor(l, s.cfg.Handshake, min(mostWaiting, max(files()/4, 64))), nil
+	return newDoor(l, s.cfg.Handshake, min(mostWaiting, max(files()/4, 64)), s.cfg.Connects), nil
 }
 
 // loopbackOnly refuses addresses that others could reach: tokens must not cross a network in plain text.
