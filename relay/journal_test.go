@@ -333,6 +333,19 @@ func TestJournalHerd(t *testing.T) {
 	if n := counter(t, "starling_relay_journal_reads_total") - before; n > 500 {
 		t.Errorf("%v looks at the journal for 1000 who asked at once", n)
 	}
+
+	// They come one after the other, too: readings end while others begin.
+	for range 16 {
+		wg.Go(func() {
+			for range 200 {
+				if _, err := r.Index(soon(t), "edge-0", j.Boot()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // Three hubs keep journals and tombs together; one of them ends.

@@ -31,7 +31,7 @@ type JournalReader struct {
 	stream *memoryStream
 	most   int
 
-	mu    sync.Mutex
+	mu    sync.Mutex // before any edge's
 	edges map[string]*edgeJournal
 	hub   time.Time // the hubs' time when heard was here: what this machine's clock says counts for nothing
 	heard time.Time
@@ -144,10 +144,11 @@ func (r *JournalReader) refresh(ctx context.Context, name string, e *edgeJournal
 	if err := r.read(ctx, name, e); err != nil {
 		return err
 	}
+	now := r.hubTime(time.Time{})
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.done = e.begun
-	e.forgetLocked(r.hubTime(time.Time{}).Add(-Retention))
+	e.forgetLocked(now.Add(-Retention))
 	return nil
 }
 
