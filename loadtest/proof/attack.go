@@ -26,7 +26,7 @@ const (
 // attack measures honest clients alone, then while others attack, and looks whether the mesh has its memory back afterwards.
 func (w *wire) attack(ctx context.Context) error {
 	w.r.note("honest clients alone: %d/s for %v", honestRate, honestLasting)
-	usual, err := w.honest(ctx)
+	usual, err := w.honest(ctx, honestLasting)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (w *wire) attack(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, a.kill())
 	}
-	under, err := w.honest(ctx)
+	under, err := w.honest(ctx, honestLasting)
 	ended, _ := usedCPU(w.m.PID())
 	w.r.note("%s", ended.since(began))
 	got, err2 := a.stop()

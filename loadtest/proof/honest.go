@@ -23,9 +23,9 @@ const (
 	honestLasting = 8 * time.Second
 )
 
-// honest sends and reads as people do, and gives the times from call to last client, sorted.
-func (w *wire) honest(ctx context.Context) ([]time.Duration, error) {
-	n := honestRate * int(honestLasting/time.Second)
+// honest sends and reads as people do for a while, and gives the times from call to last client, sorted.
+func (w *wire) honest(ctx context.Context, lasting time.Duration) ([]time.Duration, error) {
+	n := honestRate * int(lasting/time.Second)
 	start, last := make([]atomic.Int64, n), make([]atomic.Int64, n)
 	var readers sync.WaitGroup
 	sockets := make([]*socket, honest)
