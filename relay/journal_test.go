@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/starling-chat/starling/proto/journal"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
@@ -374,4 +376,55 @@ func TestJournalOfACluster(t *testing.T) {
 	relaytest.Until(t, "nobody else is buried there", func() bool {
 		return errors.Is(tombs.Bury(soon(t), "edge-0.1.2", []byte("gone to edge-2")), relay.ErrConflict)
 	})
+}
+
+// Two of three hubs end: what an edge writes then is stored nowhere, and the edge dies before it can send it again. The third hub passed it on, so a
+// core knows of it once hubs are a majority again.
+func TestJournalWhileNobodyLeads(t *testing.T) {
+	c := relaytest.StartCluster(t, 1)
+	bus := c.CoreBus(t)
+	r := openJournals(t, bus)
+	heard := make(chan int64, 100)
+	stop, err := bus.Subscribe(relay.JournalSubject("*"), func(_ string, body []byte) {
+		rec := new(pb.JournalRecord)
+		if proto.Unmarshal(body, rec) == nil {
+			select {
+			case heard <- rec.To:
+			default:
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	ctx, die := context.WithCancel(context.Background())
+	j := relay.OpenJournal(c.EdgeBus(t, 0), "edge-0")
+	over := make(chan error, 1)
+	go func() { over <- j.Run(ctx) }()
+	write(t, j, follows(), event(1))
+	stands(t, r, "edge-0", j.Boot(), 1, 10)
+	c.StopHub(1)
+	c.StopHub(2)
+	write(t, j, event(2), event(3))
+	for late := time.After(15 * time.Second); ; {
+		select {
+		case to := <-heard:
+			if to < 3 {
+				continue
+			}
+		case <-late:
+			t.Fatal("no hub passed a record on")
+		}
+		break
+	}
+	if got := j.Acked(); got != 1 {
+		t.Fatalf("acknowledged up to %d without a majority, want 1", got)
+	}
+	die()
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+	c.StartHub(t, 1)
+	stands(t, r, "edge-0", j.Boot(), 3, 30)
 }

@@ -30,6 +30,7 @@ type JournalIndex = journal.Index
 type JournalReader struct {
 	stream *memoryStream
 	most   int
+	tails  journalTails
 
 	mu    sync.Mutex // before any edge's
 	edges map[string]*edgeJournal
@@ -61,10 +62,18 @@ func OpenJournals(ctx context.Context, bus *Bus) (*JournalReader, error) {
 	return &JournalReader{stream: m, most: journalWeight, edges: make(map[string]*edgeJournal)}, nil
 }
 
-// Run has the stream made again where the hubs have lost it, until ctx ends.
-func (r *JournalReader) Run(ctx context.Context) error { return r.stream.keep(ctx) }
+// Run hears what edges write, and has the stream made again where the hubs have lost it, until ctx ends.
+func (r *JournalReader) Run(ctx context.Context) error {
+	stop, err := r.stream.bus.Subscribe(JournalSubject("*"), r.tails.hear)
+	if err != nil {
+		return fmt.Errorf("journals: %w", err)
+	}
+	defer stop()
+	return r.stream.keep(ctx)
+}
 
-// Index is the journal of a boot of an edge, with all that was acknowledged before the call. Callers at the same time share one reading.
+// Index is the journal of a boot of an edge, with all that was acknowledged before the call, and what was heard of it since. Callers at the same
+// time share one reading.
 func (r *JournalReader) Index(ctx context.Context, edge string, boot uint64) (*JournalIndex, error) {
 	if err := checkName(edge); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -145,6 +154,11 @@ func (r *JournalReader) refresh(ctx context.Context, name string, e *edgeJournal
 		return err
 	}
 	now := r.hubTime(time.Time{})
+	if !now.IsZero() {
+		for _, rec := range r.tails.take(name) {
+			e.add(stored{data: rec.body, at: now.Add(-time.Since(rec.at))})
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.done = e.begun
@@ -152,10 +166,14 @@ func (r *JournalReader) refresh(ctx context.Context, name string, e *edgeJournal
 	return nil
 }
 
-// hubTime is the hubs' time, carried on from what they stamped last: late perhaps, never early. It takes a stamp into account.
+// hubTime is the hubs' time, carried on from what they stamped last: late perhaps, never early; zero before there was a stamp. It takes one into
+// account.
 func (r *JournalReader) hubTime(stamp time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.heard.IsZero() && stamp.IsZero() {
+		return stamp
+	}
 	now := r.hub.Add(time.Since(r.heard))
 	if stamp.After(now) || r.heard.IsZero() {
 		r.hub, r.heard, now = stamp, time.Now(), stamp

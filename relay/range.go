@@ -8,10 +8,13 @@ import (
 	"github.com/starling-chat/starling/proto/pb"
 )
 
+var errRead = errors.New("all is read")
+
 // ErrAged says that the log does not hold any more what is asked for.
 var ErrAged = errors.New("the log does not reach back")
 
-// Range reads a bucket's entries above from up to and including to, in order; to has to be the sequence of one of its entries, or not above from.
+// Range reads a bucket's entries above from up to and including to, in order. The bucket has to have an entry at to or behind it, unless to is not
+// above from: where a reader began is mostly just before an entry.
 // Replicas may be behind, and hubs away: it asks until it has come to the end, or ctx ends. An error of f ends it.
 func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(seq uint64, e *pb.Entry) error) error {
 	at, counter := from, uint64(0)
@@ -28,7 +31,7 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 		var failed error
 		req := getRequest{Seq: at + 1, NextFor: LogSubject(r.bus.region, bucket), Batch: batchMessages, MaxBytes: batchBytes}
 		_, _, _ = r.bus.getBatch(ctx, stream, req, func(s stored) error { // cut short or empty: the position tells, and it asks again
-			if s.sequence <= at || s.sequence > to {
+			if s.sequence <= at {
 				return nil
 			}
 			e, err := decodeEntry(s.data)
@@ -37,6 +40,9 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 				failed = err
 			case counter != 0 && e.Counter != counter+1:
 				failed = fmt.Errorf("number %d after %d: %w", e.Counter, counter, ErrAged)
+			case s.sequence > to: // an answer has no holes: there is nothing between
+				at = to
+				return errRead
 			default:
 				failed = f(s.sequence, e)
 			}

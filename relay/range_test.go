@@ -24,9 +24,10 @@ func TestRange(t *testing.T) {
 		mustAppend(t, other, "noise")
 	}
 	bob.hears(t, 5, n)
-	for _, part := range [][2]int{{0, n - 1}, {17, 400}, {n - 2, n - 1}, {3, 3}} {
+	// The end is an entry, or one of another bucket behind it.
+	for _, part := range [][3]int{{0, n - 1, 0}, {17, 400, 0}, {n - 2, n - 1, 0}, {3, 3, 0}, {0, n - 2, 1}, {17, 400, 1}, {3, 3, 1}} {
 		next := part[0] + 1
-		err := bob.Range(soon(t), 5, sequences[part[0]], sequences[part[1]], func(seq uint64, e *pb.Entry) error {
+		err := bob.Range(soon(t), 5, sequences[part[0]], sequences[part[1]]+uint64(part[2]), func(seq uint64, e *pb.Entry) error {
 			if seq != sequences[next] || string(e.Events[0].Body) != fmt.Sprint(next) {
 				return fmt.Errorf("got %d with %s, want number %d", seq, e.Events[0].Body, next)
 			}

@@ -19,7 +19,7 @@ import (
 //	beat.<region>            the hub's heartbeat
 //	core.<region>            heartbeats of cores
 //	own.<region>.<core>      what cores ask each other about buckets that change hands
-//	jrnl.<edge>              what an edge numbers; stored in JRNL_<region>
+//	jrnl.<edge>              what an edge numbers; stored in JRNL_<region>, and heard by cores
 //	tomb.<region>.<key>      where a session went from there; stored in TOMB_<region>
 //	user.<edge>              what cores ask of an edge
 

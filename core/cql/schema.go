@@ -132,10 +132,11 @@ func compressionOption(ctx context.Context, s *gocql.Session) (string, error) {
 	return "sstable_compression", err
 }
 
-// permanent tells whether the server refused a statement on its merits: asking again is in vain.
+// permanent tells whether the server refused a statement on its merits: asking again is in vain. What lacks a table is asked again: a core that
+// starts beside this one may be making it, and the server tells each that it is there before it is.
 func permanent(err error) bool {
 	var refused gocql.RequestError
-	if !errors.As(err, &refused) {
+	if !errors.As(err, &refused) || lacksTable(refused) {
 		return false
 	}
 	switch refused.Code() {
@@ -143,6 +144,12 @@ func permanent(err error) bool {
 		return true
 	}
 	return false
+}
+
+// lacksTable tells whether the server knows no such table, in Cassandra's words or ScyllaDB's.
+func lacksTable(refused gocql.RequestError) bool {
+	m := refused.Message()
+	return strings.Contains(m, "does not exist") || strings.Contains(m, "unconfigured table")
 }
 
 // checkStamps makes sure that the server takes timestamps that are no times, with a delete of what was never there.

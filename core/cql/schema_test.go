@@ -1,11 +1,16 @@
 package cql_test
 
 import (
+	"context"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/gocql/gocql"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/starling-chat/starling/core"
+	"github.com/starling-chat/starling/core/cql"
 	"github.com/starling-chat/starling/deploy/servers"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
@@ -45,5 +50,48 @@ func TestOldKeyspace(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Cores that start at once on a cluster that has no keyspace yet all come up, and find the same tables.
+func TestOpenedAtOnce(t *testing.T) {
+	address := servers.Address(t, "cassandra")
+	for round := range 3 {
+		place := t.Name() + strconv.Itoa(round)
+		cfg := config(t, address, place)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		stores := make([]*cql.Store, 4)
+		var g errgroup.Group
+		for i := range stores {
+			g.Go(func() (err error) {
+				stores[i], err = cql.Open(ctx, cfg)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+		for i, s := range stores {
+			if s == nil {
+				continue
+			}
+			if err := s.Apply(t.Context(), []core.Applied{{Bucket: i, Sequence: 3, Entry: &pb.Entry{Epoch: 1, Counter: 1, LastId: 4}}}); err != nil {
+				t.Errorf("store %d: %v", i, err)
+			}
+		}
+		for i, s := range stores {
+			if s == nil {
+				continue
+			}
+			for bucket := range stores {
+				if at, err := s.Checkpoint(t.Context(), bucket); err != nil || at.Sequence != 3 {
+					t.Errorf("store %d: bucket %d: %+v, %v", i, bucket, at, err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		stop()
 	}
 }
