@@ -56,7 +56,7 @@ type bucket struct {
 	at     atomic.Pointer[relay.Position] // of the last acknowledged entry while owned
 	nheld  atomic.Int32
 	stores atomic.Pointer[stores] // while in use
-	taken  chan struct{}          // closed after the first take-over
+	taken  chan struct{}          // closed after the first take-over, or once it was let go
 	once   sync.Once
 	warmth atomic.Pointer[warmth]
 	outbox outbox

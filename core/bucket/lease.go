@@ -55,7 +55,7 @@ func (o *Owner) Claim(n int, used bool) {
 // Serve has the commands of buckets sent here.
 func (o *Owner) Serve(buckets ...int) error { return o.commands.Add(buckets...) }
 
-// Taken waits until a bucket that was claimed as used is taken over.
+// Taken waits until a bucket that was claimed as used is taken over, or let go.
 func (o *Owner) Taken(ctx context.Context, n int) error {
 	select {
 	case <-o.buckets[n].taken:
@@ -105,6 +105,7 @@ func (o *Owner) Release(n int) (used bool) {
 	if l.idle != nil {
 		<-l.idle
 	}
+	b.once.Do(func() { close(b.taken) }) // nobody need wait for it here
 	used = b.phase.Load() != phaseIdle
 	b.phase.Store(phaseForeign)
 	return used
