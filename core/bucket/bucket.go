@@ -201,14 +201,24 @@ func (b *bucket) run(ctx context.Context) {
 	b.nheld.Add(-int32(len(b.again)))
 	heldCommands.Sub(float64(len(b.again)))
 	b.again = nil
+	var queue []*call
 	b.mu.Lock()
-	b.running = false
-	b.mu.Unlock()
+	b.running = false // the next run has all but what is taken out now
 	if b.o.ctx.Err() != nil {
-		for c := b.pop(); c != nil; c = b.pop() {
-			c.refuse()
-		}
+		queue = b.takeQueueLocked()
 	}
+	b.mu.Unlock()
+	for _, c := range queue {
+		c.refuse()
+	}
+}
+
+// takeQueueLocked takes out all commands that wait.
+func (b *bucket) takeQueueLocked() []*call {
+	queue := b.queue
+	b.queue, b.bytes = nil, 0
+	waitingCommands.Sub(float64(len(queue)))
+	return queue
 }
 
 // serve executes groups until the writer is of no use any more.

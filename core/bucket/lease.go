@@ -124,9 +124,7 @@ func (b *bucket) turnAway() {
 		b.mu.Unlock()
 		return
 	}
-	queue := b.queue
-	b.queue, b.bytes = nil, 0
-	waitingCommands.Sub(float64(len(queue)))
+	queue := b.takeQueueLocked()
 	b.gone = true
 	b.mu.Unlock()
 	for _, c := range queue {

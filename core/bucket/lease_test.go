@@ -2,6 +2,9 @@ package bucket
 
 import (
 	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -23,5 +26,29 @@ func TestTakenOfABucketLetGo(t *testing.T) {
 	o.Release(n)
 	if err := <-waited; err != nil {
 		t.Error(err)
+	}
+}
+
+// Commands that come while the owner stops are all refused, whichever run of the bucket's goroutine finds them.
+func TestRefusedAtTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := &Owner{cfg: Config{Now: time.Now}, log: slog.New(slog.DiscardHandler), ctx: ctx}
+	b := newBucket(o, 0)
+	b.lease = &lease{ctx: ctx, end: cancel}
+	const senders, each = 8, 500
+	var refused atomic.Int64
+	var wg sync.WaitGroup
+	for range senders {
+		wg.Go(func() {
+			for range each {
+				b.enqueue(&call{reply: func([]byte) { refused.Add(1) }})
+			}
+		})
+	}
+	wg.Wait()
+	o.wg.Wait()
+	if got := refused.Load(); got != senders*each {
+		t.Errorf("got %d refused, want %d", got, senders*each)
 	}
 }
