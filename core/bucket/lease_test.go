@@ -3,10 +3,14 @@ package bucket
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/relay/relaytest"
 )
 
 // Whoever waits for a bucket to be taken over waits no longer once it is let go.
@@ -51,4 +55,46 @@ func TestRefusedAtTheEnd(t *testing.T) {
 	if got := refused.Load(); got != senders*each {
 		t.Errorf("got %d refused, want %d", got, senders*each)
 	}
+}
+
+// A bucket is let go and comes back while its outbox still waits for the directory's word on what is owed: that is sent nevertheless.
+func TestOutboxOverLeases(t *testing.T) {
+	w := newWorld(t)
+	o := w.own("core")
+	alice, bob := w.person("alice"), w.person("bob")
+	h := w.home(alice)
+	n := h.guild.Bucket()
+	b := o.buckets[n]
+	idle := func() bool {
+		b.outbox.mu.Lock()
+		defer b.outbox.mu.Unlock()
+		return !b.outbox.running
+	}
+	relaytest.Until(t, "nothing is owed", idle)
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	w.dir.mu.Lock()
+	w.dir.gate = func(bucket int) {
+		if bucket != n {
+			return
+		}
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		<-answer
+	}
+	w.dir.mu.Unlock()
+	h.join(bob)
+	<-asked
+	o.Release(n)
+	o.Claim(n, true)
+	relaytest.Until(t, "it came back", func() bool { return b.phase.Load() == phaseOwned })
+	w.dir.mu.Lock()
+	w.dir.gate = nil
+	w.dir.mu.Unlock()
+	close(answer)
+	relaytest.Until(t, "bob's bucket knows", func() bool {
+		ids, err := w.dir.GuildsOf(t.Context(), bob)
+		return err == nil && slices.Equal(ids, []proto.ID{h.guild})
+	})
 }

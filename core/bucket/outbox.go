@@ -87,11 +87,15 @@ func (x *outbox) run(ctx context.Context) {
 	}
 }
 
-// leave ends the goroutine whose lease has ended.
+// leave ends the goroutine whose lease has ended. A kick since it looked may be of the next lease, whose goroutine goes on.
 func (x *outbox) leave() {
 	x.mu.Lock()
-	defer x.mu.Unlock()
+	again := x.again
 	x.running, x.again = false, false
+	x.mu.Unlock()
+	if again {
+		x.kick()
+	}
 }
 
 // rest ends the goroutine unless there was a kick since it looked.

@@ -267,17 +267,21 @@ func (h *home) snapshot() (proto.Guild, *pb.GuildSnapshot) {
 	return g, s
 }
 
-// faulty is a real directory whose Apply, or Outbox, fails while told to.
+// faulty is a real directory whose Apply, or Outbox, fails while told to, or whose Outbox waits.
 type faulty struct {
 	core.Directory
 	mu            sync.Mutex
 	fail, blocked bool
+	gate          func(bucket int) // Outbox waits in it
 }
 
 func (f *faulty) Outbox(ctx context.Context, bucket, limit int) ([]core.Effect, error) {
 	f.mu.Lock()
-	blocked := f.blocked
+	blocked, gate := f.blocked, f.gate
 	f.mu.Unlock()
+	if gate != nil {
+		gate(bucket)
+	}
 	if blocked {
 		return nil, os.ErrDeadlineExceeded
 	}
