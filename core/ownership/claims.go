@@ -27,6 +27,7 @@ const (
 	claimAtOnce = 32
 	movesAtOnce = 8 // more would make those wait who write meanwhile
 	putTimeout  = 3 * time.Second
+	takenRetry  = 250 * time.Millisecond
 	tableName   = "OWNERS"
 )
 
@@ -141,17 +142,33 @@ func (c *Claims) run(ctx context.Context, ready func()) error {
 			c.log.Warn("buckets not claimed, will repeat", "err", err)
 		} else if !begun {
 			begun = true
-			c.tasks.Go(func() {
-				if c.taken(ctx) == nil {
-					ready()
-				}
-			})
+			c.tasks.Go(func() { c.tell(ctx, ready) })
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		case <-c.look:
+		}
+	}
+}
+
+// tell calls ready once what this core has claimed is taken over, unless ctx ends first.
+func (c *Claims) tell(ctx context.Context, ready func()) {
+	for {
+		err := c.taken(ctx)
+		switch {
+		case err == nil:
+			ready()
+			return
+		case ctx.Err() != nil:
+			return
+		}
+		c.log.Warn("not known what is taken over, will repeat", "err", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(takenRetry):
 		}
 	}
 }
