@@ -247,9 +247,12 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 	}
 	for _, n := range drop {
 		c.log.Warn("bucket was taken by another core", "bucket", n)
-		c.owner.Release(n)
-		c.owner.Dismiss(n)
-		c.update(n, func(e *entry) { e.mine, e.busy = false, false })
+		c.tasks.Go(func() { // its last append may take long
+			c.owner.Release(n)
+			c.owner.Dismiss(n)
+			c.update(n, func(e *entry) { e.mine, e.busy = false, false })
+			c.nudge()
+		})
 	}
 	return c.claim(ctx, claim)
 }

@@ -28,9 +28,22 @@ import (
 type world struct {
 	t     *testing.T
 	mesh  hubs
-	dir   *sqlstore.Store
+	dir   *gated
 	hist  *pebble.Store
 	front *dispatch.Dispatcher
+}
+
+// A gated directory is a real one; who asks for a bucket's checkpoint waits in gate first, whatever becomes of its context.
+type gated struct {
+	*sqlstore.Store
+	gate atomic.Pointer[func(bucket int)]
+}
+
+func (g *gated) Checkpoint(ctx context.Context, bucket int) (core.Checkpoint, error) {
+	if gate := g.gate.Load(); gate != nil {
+		(*gate)(bucket)
+	}
+	return g.Store.Checkpoint(ctx, bucket)
 }
 
 // hubs are what cores connect to.
@@ -44,11 +57,12 @@ func newWorldOn(t *testing.T, mesh hubs) *world {
 	t.Helper()
 	w := &world{t: t, mesh: mesh}
 	folder := t.TempDir()
-	var err error
-	if w.dir, err = sqlstore.OpenSQLite(t.Context(), filepath.Join(folder, "directory.db")); err != nil {
+	dir, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(folder, "directory.db"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.dir.Close() })
+	t.Cleanup(func() { dir.Close() })
+	w.dir = &gated{Store: dir}
 	if w.hist, err = pebble.Open(filepath.Join(folder, "history")); err != nil {
 		t.Fatal(err)
 	}
