@@ -53,9 +53,10 @@ type Claims struct {
 	once    sync.Once
 
 	mu      sync.Mutex
-	leaving bool      // for good
-	drained bool      // until Stay
-	begun   time.Time // since when silence counts
+	running context.Context // Run's; nil before and after
+	leaving bool            // for good
+	drained bool            // until Stay
+	begun   time.Time       // since when silence counts
 	members members
 	table   [proto.Buckets]entry
 }
@@ -85,7 +86,14 @@ func New(cfg Config) *Claims {
 // Run claims and gives away until ctx ends. It is ready when no bucket waits that this core may claim at once; those whose owner may be dead
 // follow when that is certain.
 func (c *Claims) Run(ctx context.Context, o *bucket.Owner, ready func()) error {
-	defer c.tasks.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		c.mu.Lock()
+		c.running = nil // no task begins any more
+		c.mu.Unlock()
+		cancel()
+		c.tasks.Wait()
+	}()
 	c.owner = o
 	var err error
 	if c.records, err = relay.OpenRecords(ctx, c.cfg.Bus, tableName); err != nil {
@@ -102,6 +110,9 @@ func (c *Claims) Run(ctx context.Context, o *bucket.Owner, ready func()) error {
 	}
 	defer stopMoves()
 	c.beat(true)
+	c.mu.Lock()
+	c.running = ctx
+	c.mu.Unlock()
 
 	g, parts := errgroup.WithContext(ctx)
 	known := make(chan struct{})

@@ -88,7 +88,9 @@ func (c *Claims) Move(ctx context.Context, n int, to string) error {
 		return fmt.Errorf("core %q: it is drained, or stops", to)
 	case !c.table[n].mine:
 		return fmt.Errorf("bucket %d: core %q has it", n, c.table[n].by.core)
-	case c.table[n].busy || !c.moveLocked(context.WithoutCancel(ctx), n, m.holder, true):
+	case c.running == nil || c.running.Err() != nil:
+		return errors.New("stops already")
+	case c.table[n].busy || !c.moveLocked(c.running, n, m.holder, true): // beyond ctx
 		return fmt.Errorf("bucket %d: %w", n, ErrMoving)
 	}
 	return nil
