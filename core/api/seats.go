@@ -38,8 +38,9 @@ type Seats struct {
 	places map[proto.ID]*place
 	// What the cache could not be told, and until when it may hold what is void. Other cores ask it meanwhile, and are right again once
 	// seatLife is over; this one does not ask.
-	unvoid map[string]unvoid
-	deaf   time.Time // until then nothing is asked: there was too much to remember
+	unvoid  map[string]unvoid
+	telling bool      // somebody tells the cache: one is enough
+	deaf    time.Time // until then nothing is asked: there was too much to remember
 }
 
 // A place is a guild as rights need it, decoded from what the cache has. Nobody changes it.
@@ -122,18 +123,37 @@ func (s *Seats) trusted(ctx context.Context, group string) bool {
 		return false
 	}
 	s.deaf = time.Time{}
-	told := 0
+	if !s.telling {
+		s.telling = true
+		s.tellLocked(ctx, now)
+		s.telling = false
+	}
+	_, untold := s.unvoid[group]
+	return !untold && s.deaf.IsZero()
+}
+
+// tellLocked tells the cache some of what it could not be told before. It unlocks meanwhile: the cache may be slow.
+func (s *Seats) tellLocked(ctx context.Context, now time.Time) {
+	some := make(map[string]unvoid)
 	for g, u := range s.unvoid {
-		if now.Before(u.until) && s.cache.Void(ctx, g, u.epoch, u.counter) != nil {
-			break
-		}
-		delete(s.unvoid, g)
-		if told++; told == unvoidAtOnce {
+		if some[g] = u; len(some) == unvoidAtOnce {
 			break
 		}
 	}
-	_, untold := s.unvoid[group]
-	return !untold
+	s.mu.Unlock()
+	var told []string
+	for g, u := range some {
+		if now.Before(u.until) && s.cache.Void(ctx, g, u.epoch, u.counter) != nil {
+			break
+		}
+		told = append(told, g)
+	}
+	s.mu.Lock()
+	for _, g := range told {
+		if s.unvoid[g] == some[g] { // else there is more to tell
+			delete(s.unvoid, g)
+		}
+	}
 }
 
 // find gives a guild and a member's roles; core.ErrNotFound of either as the directory tells it.

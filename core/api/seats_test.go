@@ -61,15 +61,19 @@ func (a *aviary) apply(t testing.TB, kind string, body any) {
 	}
 }
 
-// brokenCache is a cache that nobody can tell anything any more; what it holds it gives out.
+// brokenCache is a cache that nobody can tell anything any more, or only after a wait; what it holds it gives out.
 type brokenCache struct {
 	core.Cache
 	broken bool
+	slow   func() // Void waits in it
 }
 
 func (c *brokenCache) Void(ctx context.Context, group string, epoch, counter uint64) error {
 	if c.broken {
 		return errors.New("broken")
+	}
+	if c.slow != nil {
+		c.slow()
 	}
 	return c.Cache.Void(ctx, group, epoch, counter)
 }
@@ -117,6 +121,38 @@ func TestSeatsOfABrokenCache(t *testing.T) {
 	seats.mu.Unlock()
 	if untold != 1 {
 		t.Errorf("remembers %d groups, want 1", untold)
+	}
+}
+
+// While the cache is told what it could not be told before, and is slow, nobody else waits for it, and what changes meanwhile is told too.
+func TestSeatsOfASlowCache(t *testing.T) {
+	cache := &brokenCache{Cache: memory.NewCache(time.Now), broken: true}
+	seats := NewSeats(cache, time.Now)
+	void := func(counter uint64) {
+		seats.void(t.Context(), map[string]core.Applied{"roost": {Entry: &pb.Entry{Epoch: 1, Counter: counter}}})
+	}
+	void(1)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	cache.broken = false
+	cache.slow = func() { asked <- struct{}{}; <-answer }
+	teller := make(chan bool)
+	go func() { teller <- seats.trusted(t.Context(), "roost") }()
+	<-asked
+	if seats.trusted(t.Context(), "roost") {
+		t.Error("trusted for what it is yet to be told")
+	}
+	if !seats.trusted(t.Context(), "nest") {
+		t.Error("not trusted for what it knows")
+	}
+	seats.remember("roost", 1, 2)
+	close(answer)
+	if <-teller {
+		t.Error("trusted for what has changed meanwhile")
+	}
+	go func() { teller <- seats.trusted(t.Context(), "roost") }()
+	<-asked
+	if !<-teller {
+		t.Error("told all, and not trusted")
 	}
 }
 
