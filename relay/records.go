@@ -78,7 +78,13 @@ func (r *Records) Watch(ctx context.Context, f func(Record)) error {
 	if err != nil {
 		return fmt.Errorf("records %s: watch: %w", r.kv.Bucket(), err)
 	}
-	defer w.Stop()
+	defer func() {
+		_ = w.Stop()
+		go func() { // what waits for room in the channel would wait for ever; it is closed after that
+			for range w.Updates() {
+			}
+		}()
+	}()
 	for {
 		select {
 		case <-ctx.Done():
