@@ -205,6 +205,8 @@ func (f *follow) askLeader() (gone bool, err error) {
 		return false, err
 	}
 	defer done()
+	ctx, cancel := context.WithTimeout(ctx, getWait) // an answer may be lost, and others wait for the slot
+	defer cancel()
 	stream, err := f.r.streamOf(ctx, f.bucket)
 	if err != nil {
 		return false, err
