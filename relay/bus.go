@@ -90,6 +90,8 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		nats.IgnoreDiscoveredServers(),
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(writeExpiry), // a write to a peer that takes nothing holds up everybody, pings too
+		nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.onDisconnect(err) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.onReconnect() }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) { b.onError(subjectOf(sub), err) }),

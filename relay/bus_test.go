@@ -145,6 +145,32 @@ func TestRequestWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
+// A peer takes nothing any more, and the connection stands: the bus notices although a write waits for it.
+func TestWriteToAFrozenPeer(t *testing.T) {
+	mesh := relaytest.Start(t, 0)
+	wire := relaytest.NewProxy(t, mesh.Hub.ClientURL())
+	caller := relaytest.Bus(t, wire.URL, "caller")
+	wire.Freeze()
+	body := make([]byte, 1<<20)
+	failed := make(chan error, 1)
+	go func() {
+		for {
+			if err := caller.Publish("rpc.local.x", body); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	select {
+	case <-failed:
+	case <-time.After(20 * time.Second):
+		t.Error("a write waits for ever") // the test's end mends it
+	}
+	relaytest.Until(t, "it is disconnected", func() bool { return !caller.Connected() })
+	wire.Mend()
+	relaytest.Until(t, "it is connected again", func() bool { return caller.Publish("rpc.local.x", body) == nil })
+}
+
 // An edge that was broken into may not write what only cores and the log write.
 func TestLeafMayNotForge(t *testing.T) {
 	mesh := relaytest.Start(t, 2)

@@ -18,6 +18,7 @@ type Proxy struct {
 
 	mu    sync.Mutex
 	cut   bool
+	hold  chan struct{} // not nil: nothing goes through until it is closed
 	conns map[net.Conn]struct{}
 }
 
@@ -45,6 +46,7 @@ func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = true
+	p.thawLocked()
 	for c := range p.conns {
 		_ = c.Close()
 	}
@@ -56,6 +58,33 @@ func (p *Proxy) Mend() {
 	defer p.mu.Unlock()
 	p.cut = false
 	p.mute.Store(false)
+	p.thawLocked()
+}
+
+// Freeze lets nothing through any more, either way, while all connections stand.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hold == nil {
+		p.hold = make(chan struct{})
+	}
+}
+
+func (p *Proxy) thawLocked() {
+	if p.hold != nil {
+		close(p.hold)
+		p.hold = nil
+	}
+}
+
+// wait while frozen.
+func (p *Proxy) wait() {
+	p.mu.Lock()
+	hold := p.hold
+	p.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
 }
 
 // Mute swallows all that the server says, while it still hears everything.
@@ -104,6 +133,7 @@ func (p *Proxy) pump(to, from net.Conn, answers bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
+		p.wait()
 		if n > 0 && (!answers || !p.mute.Load()) {
 			if _, werr := to.Write(buf[:n]); werr != nil {
 				return
