@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	gproto "google.golang.org/protobuf/proto"
@@ -26,12 +27,16 @@ func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
 		answer.Gone = true
 	} else {
 		index, err := l.written(ctx, func() int64 { return l.letGo(call.Session) })
-		if err != nil {
-			return nil
+		switch {
+		case errors.Is(err, errStopped):
+			answer.Gone = true // nothing is numbered here any more
+		case err != nil:
+			return nil // no answer
+		default:
+			ctx, cancel := context.WithTimeout(ctx, releaseWait)
+			defer cancel()
+			answer.Index, answer.Pending = index, l.journal.WaitAcked(ctx, index) != nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, releaseWait)
-		defer cancel()
-		answer.Index, answer.Pending = index, l.journal.WaitAcked(ctx, index) != nil
 	}
 	out, err := gproto.Marshal(answer)
 	if err != nil {

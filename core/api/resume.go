@@ -141,6 +141,9 @@ func (h holders) Release(ctx context.Context, edge string, call *pb.ReleaseCall)
 	if err != nil {
 		return nil, err
 	}
+	if len(b) == 0 { // it could not say: an edge that runs, and has a session, has numbered something
+		return nil, fmt.Errorf("%s: an empty answer", edge)
+	}
 	out := new(pb.ReleaseAnswer)
 	if err := gproto.Unmarshal(b, out); err != nil {
 		return nil, fmt.Errorf("answer of %s: %w", edge, err)

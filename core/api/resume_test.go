@@ -73,6 +73,12 @@ func TestSessionMovesBetweenEdges(t *testing.T) {
 		t.Errorf("origin %v of %v", o, &begun)
 	}
 
+	// In its last moment edge-0 answers, but cannot say what it has numbered any more: its journal does.
+	mute, err := m.edge.Serve(relay.EdgeSubject("edge-0"), "", 1, func(context.Context, []byte) []byte { return nil })
+	must(t, err)
+	outcome("Alice, of an edge that stops", resumes(alice.token, 7), pb.ResumeAnswer_OK)
+	mute()
+
 	// The same while edge-0 is there: it is asked to close her socket, and its journal is as far as it says.
 	asked := make(chan *pb.ReleaseCall, 4)
 	stop, err := m.edge.Serve(relay.EdgeSubject("edge-0"), "", 1, func(_ context.Context, body []byte) []byte {
