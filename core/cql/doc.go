@@ -17,6 +17,12 @@
 // The stamps are no times: ScyllaDB has to be told so (restrict_future_timestamp: false, Open says so too if it is not), and
 // TimeWindowCompactionStrategy is of no use here.
 //
+// # What the cluster has to keep
+//
+// What it acknowledged: at RF 3 and LOCAL_QUORUM two nodes have it. A node that is alone, or all of them if they may lose power together, needs
+// commitlog_sync: group or batch. With Cassandra's default, periodic, kill -9 loses the writes of up to 100 ms that a checkpoint may already
+// cover, a lost host ten seconds; nobody writes those again.
+//
 // # Tables
 //
 // messages: one partition per channel and window of 10 days; a row is a message (see row.go). channel_windows: which windows of a
