@@ -33,6 +33,7 @@ type follow struct {
 	bytes     int
 	fixed     bool
 	at        place // last applied; only the worker changes it
+	recent    recent
 	inc       uint64
 	want      uint64    // highest sequence that is known to exist
 	gap       gapReason // why the log must be asked; "" = it need not
@@ -266,6 +267,9 @@ func (f *follow) miss(reason gapReason, seq uint64) {
 }
 
 func (f *follow) apply(seq uint64, e *pb.Entry) {
+	f.mu.Lock()
+	f.recent.add(f.at.sequence, seq, e) // first: who is told of it may ask for it
+	f.mu.Unlock()
 	f.r.cfg.OnEntry(f.bucket, seq, e)
 	f.move(place{seq, e.Counter}, e.Incarnation)
 }

@@ -17,6 +17,17 @@ var ErrAged = errors.New("the log does not reach back")
 // above from: where a reader began is mostly just before an entry.
 // Replicas may be behind, and hubs away: it asks until it has come to the end, or ctx ends. An error of f ends it.
 func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(seq uint64, e *pb.Entry) error) error {
+	if from >= to {
+		return nil
+	}
+	if list, ok := r.recent(bucket, from, to); ok {
+		for _, l := range list {
+			if err := f(l.sequence, l.entry); err != nil {
+				return fmt.Errorf("bucket %d: entry %d: %w", bucket, l.sequence, err)
+			}
+		}
+		return nil
+	}
 	at, counter := from, uint64(0)
 	for try := 0; at < to; try++ {
 		if try > 0 {
@@ -58,4 +69,17 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 		}
 	}
 	return nil
+}
+
+// recent is what a bucket that is followed has of a part of the log.
+func (r *Reader) recent(bucket int, from, to uint64) ([]logged, bool) {
+	r.mu.Lock()
+	f := r.buckets[bucket]
+	r.mu.Unlock()
+	if f == nil {
+		return nil, false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.recent.between(from, to)
 }

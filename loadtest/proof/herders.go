@@ -75,6 +75,10 @@ func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	go func() { // who wants them there is gone, or has seen enough
+		io.Copy(io.Discard, r)
+		stop()
+	}()
 	herd := make([]*herder, len(o.Tokens)*o.Each)
 	err = each(len(herd), herdAtOnce, func(i int) error {
 		h := &herder{token: o.Tokens[i%len(o.Tokens)]}
@@ -147,8 +151,7 @@ func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
 	if _, err := out.Write(append(b, '\n')); err != nil {
 		return err
 	}
-	io.Copy(io.Discard, r) // until nobody wants them there any more
-	stop()
+	<-ctx.Done()
 	for _, h := range herd {
 		h.close()
 	}
