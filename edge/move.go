@@ -47,6 +47,8 @@ type move struct {
 	directs []proto.ID
 	follows []int // buckets, each followed once for the move
 
+	gathering bool // the loop's; until it is over guilds, direct channels and follows are the task's
+
 	spans     map[int]*span
 	starts    map[int]uint64 // where the collected entries of a bucket begin
 	read      bool           // what was before them is there
@@ -166,7 +168,7 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 	if old := l.sessions[m.ask.id]; old != nil {
 		l.closeSession(old, proto.CloseUnknown)
 	}
-	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
+	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, gathering: true, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
 		opened: map[proto.ID]proto.ID{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
 	for _, p := range m.answer.From {
 		v.from[int(p.Bucket)] = p
@@ -214,7 +216,12 @@ type gathered struct {
 
 func (m gathered) apply(l *loop) {
 	v, s := m.move, m.move.session
-	if m.err != nil || s.dropped {
+	v.gathering = false
+	if s.dropped { // meanwhile: what was followed since nobody else gives back
+		v.letGo(l)
+		return
+	}
+	if m.err != nil {
 		l.giveUp(v, m.err)
 		return
 	}
@@ -374,7 +381,9 @@ func (l *loop) endMove(v *move) {
 			delete(l.moves, b)
 		}
 	}
-	v.letGo(l)
+	if !v.gathering { // else once it is over
+		v.letGo(l)
+	}
 }
 
 // holdBack keeps what a session gets before its replay is sent.
