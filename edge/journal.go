@@ -196,6 +196,8 @@ func (l *loop) journaledSoon(ctx context.Context, p *pending, key uint64) error 
 	if l.journal == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout) // a journal that is full writes nothing either
+	defer cancel()
 	index, err := l.written(ctx, func() int64 {
 		if key != 0 { // until READY says more nothing was shown, also to a core that never hears what READY said
 			p.key = key
@@ -207,8 +209,6 @@ func (l *loop) journaledSoon(ctx context.Context, p *pending, key uint64) error 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
-	defer cancel()
 	return l.journal.WaitAcked(ctx, index)
 }
 
