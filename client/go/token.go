@@ -114,8 +114,10 @@ func (t *tokens) renewLocked(ctx context.Context, old string) error {
 	return err
 }
 
-// refresh trades the refresh token for a new pair.
+// refresh trades the refresh token for a new pair. It has a time-out of its own: every call waits for it, and other processes may.
 func (c *Client) refresh(ctx context.Context, l Login) (Login, error) {
+	ctx, stop := context.WithTimeout(ctx, c.timeout)
+	defer stop()
 	body, err := json.Marshal(map[string]string{"refresh_token": l.Refresh})
 	if err != nil {
 		return l, err
