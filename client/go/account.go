@@ -51,7 +51,7 @@ func (c *Client) Use(l Login) error { return c.tokens.set(l) }
 
 // LogOut ends the login at the server and forgets it.
 func (c *Client) LogOut(ctx context.Context) error {
-	l, err := c.tokens.store.Load()
+	l, err := c.tokens.stored()
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type Login struct {
 }
 
 // A TokenStore keeps the login. Several processes may share one: Update must hold others off while change runs, and give it what is stored
-// at that moment. A refresh token works once, so two processes must not use the same.
+// at that moment. A refresh token works once, so two processes must not use the same. A Client makes one call of it at a time.
 type TokenStore interface {
 	Load() (Login, error)
 	Update(change func(Login) (Login, error)) (Login, error)
@@ -64,6 +64,13 @@ func (t *tokens) set(l Login) error {
 	t.have = l
 	_, err := t.store.Update(func(Login) (Login, error) { return l, nil })
 	return err
+}
+
+// stored is the login that the store has.
+func (t *tokens) stored() (Login, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.store.Load()
 }
 
 // current is the token to use now, renewed if it is about to end; ErrLoggedOut if there is none.

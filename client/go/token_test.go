@@ -34,3 +34,52 @@ func TestRenewalThatNobodyAnswersEnds(t *testing.T) {
 		t.Error("she is logged out, though nobody said so")
 	}
 }
+
+// A notebook is a store that knows nothing of goroutines.
+type notebook struct {
+	t      *testing.T
+	client *Client
+	login  Login
+}
+
+func (n *notebook) alone() {
+	if n.client.tokens.mu.TryLock() {
+		n.client.tokens.mu.Unlock()
+		n.t.Error("another goroutine may be in the store")
+	}
+}
+
+func (n *notebook) Load() (Login, error) { n.alone(); return n.login, nil }
+
+func (n *notebook) Update(change func(Login) (Login, error)) (l Login, err error) {
+	n.alone()
+	if l, err = change(n.login); err == nil {
+		n.login = l
+	}
+	return l, err
+}
+
+// Alice logs out while a call may be renewing her token: the store has one caller at a time.
+func TestStoreHasOneCallerAtATime(t *testing.T) {
+	s := newServer(t)
+	n := &notebook{t: t, login: Login{User: "alice", Token: "old"}}
+	c, err := New(Config{URL: s.http.URL, Tokens: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	n.client = c
+	if _, err := c.LogIn(t.Context(), "alice", "right"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Me(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.login.Refresh = "" // nothing to tell the server
+	if err := c.LogOut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n.login.Token != "" {
+		t.Errorf("still there: %+v", n.login)
+	}
+}
