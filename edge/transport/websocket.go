@@ -219,12 +219,11 @@ func (c *webSocket) serve(early []byte, h Handler) {
 	if c.byUs {
 		code = c.code
 	}
-	if !c.writing {
-		c.nc.Close()
-	} else if c.giveUp == nil {
-		c.nc.Close() // broke, not closed: nobody reads what waits
-	}
+	over := !c.writing || c.giveUp == nil // the latter broke, and was not closed: nobody reads what waits
 	c.mu.Unlock()
+	if over {
+		c.nc.Close() // which takes TLS up to five seconds, so that the lock is not held: whoever queues never waits
+	}
 	c.started.Wait()
 	c.nc.Close()
 	if c.giveUp != nil {
