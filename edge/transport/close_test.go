@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -52,4 +54,44 @@ func TestQueueDoesNotWaitForAClose(t *testing.T) {
 		t.Errorf("OnClose %d", code)
 	}
 	<-done
+}
+
+// The server ends. Its connections do so side by side, and nobody waits for the lock meanwhile.
+func TestServerClosesSideBySide(t *testing.T) {
+	s := &Server{http: &http.Server{}, conns: map[*webSocket]struct{}{}}
+	e := &echo{codes: make(chan proto.CloseCode, 100)}
+	all := make(chan struct{})
+	late, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	var mu sync.Mutex
+	closing := map[net.Conn]bool{}
+	for range 20 {
+		near, far := net.Pipe()
+		defer far.Close()
+		c := newWebSocket(&slowConn{near, func() {
+			mu.Lock()
+			if closing[near] = true; len(closing) == 20 {
+				select {
+				case <-all:
+				default:
+					close(all)
+				}
+			}
+			mu.Unlock()
+			select {
+			case <-all:
+			case <-late.Done():
+				t.Error("they end one after the other")
+			}
+		}}, 1000)
+		s.add(c)
+		go func() {
+			defer s.remove(c)
+			c.serve(nil, e)
+		}()
+	}
+	s.shutdown()
+	if len(e.codes) != 20 || len(s.conns) != 0 {
+		t.Errorf("%d have ended, %d are left", len(e.codes), len(s.conns))
+	}
 }

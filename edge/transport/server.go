@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +47,7 @@ type Server struct {
 	mu    sync.Mutex
 	conns map[*webSocket]struct{}
 	ended bool           // no new connections
-	wg    sync.WaitGroup // one per connection in conns
+	wg    sync.WaitGroup // one per connection in conns, and per close of the end
 }
 
 // Listen binds the ports; Serve answers on them.
@@ -182,10 +184,11 @@ func (s *Server) shutdown() {
 	}
 	s.mu.Lock()
 	s.ended = true
-	for c := range s.conns {
-		c.nc.Close()
-	}
+	conns := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
+	for _, c := range conns {
+		s.wg.Go(func() { c.nc.Close() }) // TLS may take five seconds for each
+	}
 	s.wg.Wait()
 }
 
