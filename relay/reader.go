@@ -311,10 +311,11 @@ func (r *Reader) sweep(now time.Time) {
 	readerBytes.Set(float64(r.queued.Load()))
 }
 
+// forget lets go of a bucket, but not amid a callback: whoever follows it next would hear of its beginning before what is said of it now.
 func (r *Reader) forget(f *follow, now time.Time) bool {
 	r.mu.Lock()
 	f.mu.Lock()
-	idle := f.users == 0 && now.Sub(f.idleSince) >= r.cfg.Linger
+	idle := f.users == 0 && !f.running && now.Sub(f.idleSince) >= r.cfg.Linger
 	f.mu.Unlock()
 	if idle {
 		delete(r.buckets, f.bucket)

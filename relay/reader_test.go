@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -368,5 +369,54 @@ func TestFollowAllBucketsAndLetGo(t *testing.T) {
 	}
 	if err := reader.Follow(soon(t), 1); err == nil {
 		t.Fatal("followed after the end")
+	}
+}
+
+// Bob lets a bucket go while an entry of it is being applied, and wants it again when nobody has wanted it for a while. Its calls still come one at
+// a time.
+func TestBucketIsNotForgottenAmidACall(t *testing.T) {
+	mesh := relaytest.Start(t, 1)
+	alice := takeOver(t, openLog(t, mesh.CoreBus(t)), 5)
+	applying, goOn := make(chan struct{}), make(chan struct{})
+	var busy atomic.Bool
+	reader := relay.NewReader(mesh.EdgeBus(t, 0), relay.ReaderConfig{
+		OnStart: func(bucket int, _ uint64) {
+			if bucket == 5 && busy.Load() {
+				t.Error("the bucket begins anew while an entry is being applied")
+			}
+		},
+		OnEntry: func(_ int, _ uint64, e *pb.Entry) {
+			if len(e.Events) > 0 && busy.CompareAndSwap(false, true) {
+				close(applying)
+				<-goOn
+			}
+		},
+		Linger: time.Millisecond,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- reader.Run(ctx) }()
+	follow := func(bucket int) {
+		t.Helper()
+		if err := reader.Follow(soon(t), bucket); err != nil {
+			t.Error(err)
+		}
+	}
+	follow(5)
+	mustAppend(t, alice, "0")
+	<-applying
+	reader.Release(5)
+	for _, other := range []int{6, 7} { // once the second is gone the reader has looked at all of them
+		follow(other)
+		reader.Release(other)
+		relaytest.Until(t, "the other is let go", func() bool { return reader.Followed() < 2 })
+	}
+	follow(5) // it is here still
+	close(goOn)
+	reader.Release(5)
+	relaytest.Until(t, "all are let go", func() bool { return reader.Followed() == 0 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
