@@ -26,6 +26,8 @@ func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
 	if l.journal == nil || call.Boot != l.journal.Boot() {
 		answer.Gone = true
 	} else {
+		ctx, cancel := context.WithTimeout(ctx, releaseWait)
+		defer cancel()
 		index, err := l.written(ctx, func() int64 { return l.letGo(call.Session) })
 		switch {
 		case errors.Is(err, errStopped):
@@ -33,8 +35,6 @@ func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
 		case err != nil:
 			return nil // no answer
 		default:
-			ctx, cancel := context.WithTimeout(ctx, releaseWait)
-			defer cancel()
 			answer.Index, answer.Pending = index, l.journal.WaitAcked(ctx, index) != nil
 		}
 	}
