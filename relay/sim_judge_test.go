@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"testing/synctest"
 
 	chat "github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
@@ -79,8 +80,9 @@ func (s *simulation) stored(x *sim.Stored) {
 	}
 }
 
-// audit looks at what was noted since it was last called, while nothing moves.
+// audit looks at what was noted since it was last called, once nothing moves any more: who was just killed notes that last.
 func (s *simulation) audit() {
+	synctest.Wait()
 	for _, c := range s.cores {
 		c.mu.Lock()
 		outcomes := c.outcomes
