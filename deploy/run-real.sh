@@ -7,6 +7,7 @@ mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 shift
 trap '"$servers" stop "$dir/servers"' EXIT
+export CASSANDRA_SYNC="${CASSANDRA_SYNC:-group}" # there is no second node that has what it acknowledged
 "$servers" start "$dir/servers" postgres cassandra redis
 eval "$("$servers" env "$dir/servers" | sed -e 's/=/="/' -e 's/$/"/')"
 trap : INT TERM # the mesh hears ctrl-C, too, and drains

@@ -17,7 +17,7 @@ const commandBacklog = 1 << 16
 const stopWait = 5 * time.Second
 
 // Serve answers requests with up to workers at once; queue "" means no queue group. As many as 16 for each worker may wait (at least 64);
-// beyond, the one that waits longest is answered with what its sender sees as ErrBusy. Stop waits until all that has come in is answered;
+// beyond, the one that waits longest is answered with what its sender sees as ErrBusy. nil is no answer, not an empty one. Stop waits until all that has come in is answered;
 // h's context ends after stopWait of that.
 func (b *Bus) Serve(subject, queue string, workers int, h func(ctx context.Context, body []byte) []byte) (stop func(), err error) {
 	return b.ServeCalls(subject, queue, workers, func(ctx context.Context, body []byte, reply func([]byte)) { reply(h(ctx, body)) })
@@ -62,6 +62,9 @@ func (b *Bus) ServeCalls(subject, queue string, workers int, h func(ctx context.
 			waiting.serve(quit, func(m *nats.Msg) {
 				requestsWaiting.Dec()
 				h(ctx, m.Data, func(answer []byte) {
+					if answer == nil {
+						return
+					}
 					_ = b.nc.Publish(m.Reply, answer) // a lost answer is a time-out to the sender
 				})
 			})

@@ -74,7 +74,7 @@ func TestSessionMovesBetweenEdges(t *testing.T) {
 	}
 
 	// In its last moment edge-0 answers, but cannot say what it has numbered any more: its journal does.
-	mute, err := m.edge.Serve(relay.EdgeSubject("edge-0"), "", 1, func(context.Context, []byte) []byte { return nil })
+	mute, err := m.edge.Serve(relay.EdgeSubject("edge-0"), "", 1, func(context.Context, []byte) []byte { return []byte{} })
 	must(t, err)
 	outcome("Alice, of an edge that stops", resumes(alice.token, 7), pb.ResumeAnswer_OK)
 	mute()

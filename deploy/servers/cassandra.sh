@@ -54,7 +54,12 @@ cassandra_launch() {
   local home=$dir/cassandra storage
   storage=$(free_port)
   mkdir -p "$home/conf" "$home/data"
-  # One node alone has to keep what it acknowledged: with the default, periodic, kill -9 takes the writes of the last 100 ms along.
+  local sync=$'commitlog_sync: periodic\ncommitlog_sync_period: 10000ms'
+  case ${CASSANDRA_SYNC:-periodic} in
+  periodic) ;;
+  group) sync=$'commitlog_sync: group\ncommitlog_sync_group_window: 100ms' ;;
+  *) die "CASSANDRA_SYNC: $CASSANDRA_SYNC: want periodic or group" ;;
+  esac
   cat >"$home/conf/cassandra.yaml" <<X
 cluster_name: starling
 num_tokens: 1
@@ -64,8 +69,7 @@ commitlog_directory: "$home/data/commitlog"
 saved_caches_directory: "$home/data/saved_caches"
 hints_directory: "$home/data/hints"
 cdc_raw_directory: "$home/data/cdc"
-commitlog_sync: group
-commitlog_sync_group_window: 10ms
+$sync
 seed_provider: [ { class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [ { seeds: "127.0.0.1:$storage" } ] } ]
 listen_address: 127.0.0.1
 rpc_address: 127.0.0.1

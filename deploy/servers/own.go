@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Launch starts a server that belongs to the caller, for programs that are no test. Close ends it.
-func Launch(name string) (*Server, error) {
+// Launch starts a server that belongs to the caller, for programs that are no test. Close ends it. env is what servers.sh --help names, as
+// KEY=value.
+func Launch(name string, env ...string) (*Server, error) {
 	if variables[name] == "" {
 		return nil, fmt.Errorf("no server %q", name)
 	}
@@ -18,7 +19,7 @@ func Launch(name string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, name: name}
+	s := &Server{dir: dir, name: name, env: env}
 	if err := errors.Join(os.Chmod(dir, 0o755), s.start()); err != nil { // the user postgres has to enter
 		return nil, errors.Join(err, s.Close())
 	}

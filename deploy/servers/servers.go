@@ -77,7 +77,11 @@ type Server struct {
 	Address string // as in the environment
 	dir     string
 	name    string
+	env     []string
 }
+
+// Keeps has a Cassandra that is alone keep what it acknowledged when it is killed: see Launch.
+const Keeps = "CASSANDRA_SYNC=group"
 
 // Start starts a server of the test's own, where servers are to be had at all; it is stopped with the test.
 func Start(t testing.TB, name string) *Server {
@@ -151,7 +155,9 @@ func (s *Server) run(action string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	_, here, _, _ := runtime.Caller(0)
-	out, err := exec.CommandContext(ctx, filepath.Join(filepath.Dir(here), "servers.sh"), action, s.dir, s.name).CombinedOutput()
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(here), "servers.sh"), action, s.dir, s.name)
+	cmd.Env = append(os.Environ(), s.env...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("servers.sh %s %s: %w: %s", action, s.name, err, out)
 	}

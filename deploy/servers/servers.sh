@@ -28,6 +28,7 @@ Environment:
   STARLING_CACHE     where downloads are kept  (${XDG_CACHE_HOME:-~/.cache}/starling)
   CASSANDRA_VERSION  5.0.4
   CASSANDRA_HEAP     1g
+  CASSANDRA_SYNC     periodic: kill -9 takes the writes of the last 100 ms along; group: what was acknowledged stays, for ten fsync a second
   CASSANDRA_TOMBSTONES 100000, deleted rows that one read may pass over
   START_TIMEOUT      120, seconds for all servers to answer
 X

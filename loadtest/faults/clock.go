@@ -50,8 +50,8 @@ func BuildWithClocks(ctx context.Context) (bin string, err error) {
 	if err != nil {
 		return "", err
 	}
-	source = []byte(now + "\nfunc Now() Time {\n" + reads + "\tsec += testSkew(mono)\n" + rest + clockSource)
-	source = []byte(strings.Replace(string(source), "import (\n", "import (\n\t\"syscall\"\n", 1))
+	source = []byte(now + "\nfunc Now() Time {\n" + reads + "\tsec += testAhead.Load()\n" + rest + clockSource)
+	source = []byte(strings.Replace(string(source), "import (\n", "import (\n\t\"sync/atomic\"\n\t\"syscall\"\n", 1))
 	changed, overlay := filepath.Join(dir, "time.go"), filepath.Join(dir, "overlay.json")
 	list, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
 	if err = errors.Join(err, os.WriteFile(changed, source, 0o644), os.WriteFile(overlay, list, 0o644)); err != nil {
