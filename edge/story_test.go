@@ -129,14 +129,16 @@ func TestCompressedStreams(t *testing.T) {
 func TestResume(t *testing.T) {
 	w := newWorld(t, nil)
 	c, _ := w.login(t, w.bob, nil)
+	// A second witness, so that the messages are known to have passed through the edge.
+	seen, _ := w.login(t, w.alice, nil)
 	w.core.Say(w.general, w.alice, "before")
 	expectMessage(t, c, "before")
+	expectMessage(t, seen, "before")
 	c.Cut()
 	for i := range 50 {
 		w.core.Say(w.general, w.alice, fmt.Sprint("missed ", i))
+		expectMessage(t, seen, fmt.Sprint("missed ", i))
 	}
-	// A second witness, so that the messages are known to have passed through the edge.
-	seen, _ := w.login(t, w.alice, nil)
 	w.core.Say(w.general, w.alice, "last")
 	expectMessage(t, seen, "last")
 
