@@ -102,6 +102,7 @@ func TestGatewayOfAHerd(t *testing.T) {
 		"x retry_after=1e300":                            firstPause / 2,
 		"x retry_after=-5":                               firstPause / 2,
 		"x retry_after=NaN":                              firstPause / 2,
+		"x retry_after=0.000000001":                      firstPause / 2,
 	} {
 		s := newServer(t)
 		_, statuses, _, _ := s.run(s.client())

@@ -93,7 +93,7 @@ func (g *Gateway) judge(err error) (wait time.Duration, fatal bool) {
 	wait = pause(g.failures)
 	if end != nil {
 		if after := proto.RetryAfter(end.reason); after > 0 {
-			wait = after + rand.N(after/2) // those who hear the same do not come as one
+			wait = max(wait, after+rand.N(after/2+1)) // those who hear the same do not come as one
 		}
 	}
 	var limit *RateLimit
