@@ -63,6 +63,7 @@ func FuzzHeaders(f *testing.F) {
 	f.Add("5", "4", "", "live.local.7", "2026-01-01T00:00:00Z")
 	f.Add("5", "0", "204", "ev.local.1023", "")
 	f.Add("-1", "18446744073709551616", "404", "a.b.1024", "x")
+	f.Add("5", "4", "", ".0.0", "")
 	f.Fuzz(func(t *testing.T, seq, last, status, subject, at string) {
 		h := nats.Header{}
 		h.Set("Nats-Sequence", seq)

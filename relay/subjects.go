@@ -66,7 +66,7 @@ func bucketSubject(kind, region string, bucket int) string {
 // parseBucketSubject splits kind.region.bucket; ok is false for anything else.
 func parseBucketSubject(subject string) (kind string, bucket int, ok bool) {
 	kind, rest, ok := strings.Cut(subject, ".")
-	if !ok {
+	if !ok || kind == "" {
 		return "", 0, false
 	}
 	at := strings.LastIndexByte(rest, '.')
