@@ -25,8 +25,8 @@ build:
 test: lint ## everything, as CI runs it: nothing is skipped
 	deploy/test-deps.sh gcc curl node
 	STARLING_NO_SKIP=1 go test -race -timeout 40m ./...
-	go test ./relay -run 'TestSimulation$$' -v -args -sim.n=10000
-	go test ./edge -run 'TestSimulation$$' -v -args -sim.n=10000 -sim.first=1 -sim.tasks=2
+	deploy/sim.sh relay 10000
+	deploy/sim.sh edge 10000
 	deploy/fuzz.sh $(FUZZ)
 
 race:
@@ -46,8 +46,8 @@ sim: ## a million schedules of the log and of resume; make sim SEED=7 tells one,
 ifdef SEED
 	go test ./$(OF) -run 'TestSimulation$$' -v -args -sim.seed=$(SEED)
 else
-	go test ./relay -run 'TestSimulation$$' -v -timeout 0 -args -sim.n=$(N)
-	go test ./edge -run 'TestSimulation$$' -v -timeout 0 -args -sim.n=$(N) -sim.first=1 -sim.tasks=2
+	deploy/sim.sh relay $(N)
+	deploy/sim.sh edge $(N)
 endif
 
 gen: ## protoc-gen-go is of the version in go.mod

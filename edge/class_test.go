@@ -32,7 +32,7 @@ type randomGuild struct {
 }
 
 func newRandomGuild(r *rand.Rand) *randomGuild {
-	l := &loop{encoder: newEncoder(), guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}}
+	l := &loop{encoder: &encoder{}, guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}}
 	g := &guild{id: guildID, loaded: true, roles: map[proto.ID]proto.Role{}, channels: map[proto.ID]*proto.Channel{}, own: map[proto.ID]int{},
 		members: map[proto.ID]*member{}, full: true, classes: map[string]*class{}, meta: proto.NewGuild(guildID, "g", 1)}
 	w := &randomGuild{r: r, l: l, g: g}

@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -12,24 +13,25 @@ var zlibHeader = []byte{0x78, 0x9c}
 
 // A deflater makes pieces of zlib-stream that any connection can take at any point: each is compressed from a fresh state, so it refers to
 // nothing earlier, and ends in a sync flush (00 00 FF FF), so that the next can follow.
-type deflater struct {
-	out bytes.Buffer
-	w   *flate.Writer
-}
+type deflater struct{ out bytes.Buffer }
 
-func newDeflater() *deflater {
+// flateWriters are a megabyte each, and a piece needs one for as long as it is made.
+var flateWriters = sync.Pool{New: func() any {
 	w, err := flate.NewWriter(io.Discard, flate.DefaultCompression)
 	if err != nil {
 		panic(err) // the level is a constant
 	}
-	return &deflater{w: w}
-}
+	return w
+}}
 
 // piece returns payload compressed; valid until the next call.
 func (d *deflater) piece(payload []byte) []byte {
+	w := flateWriters.Get().(*flate.Writer)
+	defer flateWriters.Put(w)
 	d.out.Reset()
-	d.w.Reset(&d.out)
-	d.w.Write(payload) // a bytes.Buffer does not fail
-	d.w.Flush()
+	w.Reset(&d.out)
+	w.Write(payload) // a bytes.Buffer does not fail
+	w.Flush()
+	w.Reset(io.Discard) // keeps nothing alive
 	return d.out.Bytes()
 }

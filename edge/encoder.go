@@ -12,11 +12,9 @@ const compressions = 3
 
 // An encoder turns payloads into framed bytes that any number of connections of one compression share. One goroutine at a time.
 type encoder struct {
-	deflate *deflater
+	deflate deflater
 	zstd    zstdBlocks
 }
-
-func newEncoder() *encoder { return &encoder{deflate: newDeflater()} }
 
 // frame returns payload compressed and framed, in memory of its own. first is for the first frame of a connection.
 func (e *encoder) frame(c transport.Compression, payload []byte, first bool) []byte {
@@ -51,7 +49,7 @@ func newConstants(interval int64) *constants {
 	if err != nil {
 		panic(err) // integers and a list
 	}
-	e, k := newEncoder(), &constants{}
+	e, k := &encoder{}, &constants{}
 	for c := range transport.Compression(compressions) {
 		k.hello[c] = e.frame(c, hello, true)
 		k.ack[c] = e.frame(c, []byte(`{"t":null,"s":null,"op":11,"d":null}`), false)

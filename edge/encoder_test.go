@@ -37,7 +37,7 @@ func payloads(t *testing.T) [][]byte {
 }
 
 func TestDeflatePieces(t *testing.T) {
-	d := newDeflater()
+	d := &deflater{}
 	// Connections that joined at different moments read the same pieces.
 	for skip := range 3 {
 		stream := bytes.NewBuffer(append([]byte{}, zlibHeader...))
@@ -89,7 +89,7 @@ func TestZstdPieces(t *testing.T) {
 
 // Each piece is whole: what comes out before the next piece goes in is the payload, all of it.
 func TestPiecesFlush(t *testing.T) {
-	d := newDeflater()
+	d := &deflater{}
 	var z zstdBlocks
 	pr, pw := io.Pipe()
 	qr, qw := io.Pipe()
@@ -126,7 +126,7 @@ func BenchmarkFrame(b *testing.B) {
 	payload := []byte(strings.Repeat(`{"id":"1234567890","content":"hello"}`, 10))
 	for c, name := range []string{"plain", "zlib", "zstd"} {
 		b.Run(name, func(b *testing.B) {
-			e := newEncoder()
+			e := &encoder{}
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {

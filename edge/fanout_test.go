@@ -13,7 +13,7 @@ import (
 func BenchmarkFanOut(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			l := &loop{encoder: newEncoder(), gen: &generation{}}
+			l := &loop{encoder: &encoder{}, gen: &generation{}}
 			g := &guild{id: guildID, loaded: true, roles: map[proto.ID]proto.Role{guildID: {ID: guildID, Permissions: proto.PermDefault}},
 				channels: map[proto.ID]*proto.Channel{1: {ID: 1}}, members: map[proto.ID]*member{}, classes: map[string]*class{}, meta: proto.NewGuild(guildID, "g", 1)}
 			for i := range n {

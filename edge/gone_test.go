@@ -17,7 +17,7 @@ func TestGuildDeletedWhileLoading(t *testing.T) {
 }
 
 func deletedWhileLoading(t *testing.T, listed bool, want int) {
-	l := &loop{encoder: newEncoder(), guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}, now: time.Now}
+	l := &loop{encoder: &encoder{}, guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}, now: time.Now}
 	g := &guild{id: guildID}
 	s := &session{user: 1, gen: l.gen, guilds: map[proto.ID]*membership{}, intents: proto.IntentsAll, ring: ring{maxEvents: 10, maxBytes: 1 << 20}}
 	m := &membership{session: s, guild: g, listed: listed}

@@ -10,7 +10,7 @@ import (
 
 // An event without a channel that requires a right goes to those who have it in the guild as a whole, and who have the intent.
 func TestGuildLevelRequired(t *testing.T) {
-	l := &loop{encoder: newEncoder(), guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}}
+	l := &loop{encoder: &encoder{}, guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}}
 	const moderators, admins, bouncers = guildID + 1, guildID + 2, guildID + 3
 	const owner, mia, adam, bob, deaf, bea proto.ID = 1, 2, 3, 4, 5, 6
 	g := &guild{id: guildID, loaded: true, roles: map[proto.ID]proto.Role{guildID: {ID: guildID, Permissions: proto.PermDefault},

@@ -83,7 +83,7 @@ func newLoop(s *Server, ctx context.Context) *loop {
 	l := &loop{
 		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
 		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, guesses: &guesses{now: time.Now}, identify: make(chan struct{}, s.cfg.Identifies), locating: make(chan struct{}, s.cfg.Identifies),
-		now: time.Now, gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{}, byKey: map[uint64]*session{}, moves: map[int]map[*move]struct{}{}, moved: map[int64]*generation{}, awaiting: map[int][]awaited{}, recordRoom: maxRecord,
+		now: time.Now, gen: &generation{}, encoder: &encoder{}, clients: map[*client]struct{}{}, sessions: map[string]*session{}, byKey: map[uint64]*session{}, moves: map[int]map[*move]struct{}{}, moved: map[int64]*generation{}, awaiting: map[int][]awaited{}, recordRoom: maxRecord,
 		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{}, beat: time.Now, cursor: newCursor(),
 	}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}

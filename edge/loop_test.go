@@ -14,7 +14,7 @@ func TestNumbersStayInTheirHalf(t *testing.T) {
 	now := time.Now()
 	cfg := Config{HeartbeatInterval: time.Minute, IdentifyTimeout: time.Minute, SessionLife: time.Minute}
 	l := &loop{cfg: &cfg, constants: newConstants(1), interest: &interest{reader: &relay.Reader{}, held: map[int]int{}}, now: func() time.Time { return now },
-		gen: &generation{}, encoder: newEncoder(), clients: map[*client]struct{}{}, sessions: map[string]*session{}, users: map[proto.ID]*user{}, beat: time.Now}
+		gen: &generation{}, encoder: &encoder{}, clients: map[*client]struct{}{}, sessions: map[string]*session{}, users: map[proto.ID]*user{}, beat: time.Now}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}
 	conn := &deafConn{}
 	c := &client{loop: l, conn: conn, compress: transport.Plain, opened: now, phase: live}

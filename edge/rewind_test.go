@@ -70,7 +70,7 @@ func installed(t testing.TB, w *ownerModel) *guild {
 
 // aloneLoop is a loop without sessions, and with one guild.
 func aloneLoop(g *guild) *loop {
-	l := &loop{encoder: newEncoder(), guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}, now: time.Now}
+	l := &loop{encoder: &encoder{}, guilds: map[proto.ID]*guild{}, users: map[proto.ID]*user{}, gen: &generation{}, now: time.Now}
 	l.herald = &herald{loop: l}
 	if g != nil {
 		l.guilds[guildID] = g
