@@ -45,6 +45,8 @@ type Bus struct {
 	nc     Wire
 	log    *slog.Logger
 
+	answers answers
+
 	mu       sync.Mutex
 	link     context.Context // ends when the connection is lost
 	cut      context.CancelFunc

@@ -77,23 +77,20 @@ func (b *Bus) getBatch(ctx context.Context, stream string, r getRequest, f func(
 	if err != nil {
 		return 0, 0, err
 	}
-	// A channel of the answer's size: one that a SubscribeSync makes takes half a megabyte.
 	room := r.Batch
 	if r.MultiLast != nil {
 		room = chat.Buckets
 	}
-	answers := make(chan *nats.Msg, room+1)
-	inbox := b.nc.NewRespInbox()
-	sub, err := b.nc.ChanSubscribe(inbox, answers)
+	inbox, in, done, err := b.answers.expect(b.nc, room+1)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { _ = sub.Unsubscribe() }()
+	defer done()
 	if err := b.nc.PublishRequest(apiPrefix(b.region)+".DIRECT.GET."+stream, inbox, body); err != nil {
 		return 0, 0, err
 	}
 	for before := uint64(0); ; { // each message names the one before it in the answer, and so does the mark behind the last
-		m, err := nextMessage(ctx, answers)
+		m, err := nextMessage(ctx, in)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -122,11 +119,11 @@ func (b *Bus) getBatch(ctx context.Context, stream string, r getRequest, f func(
 	}
 }
 
-func nextMessage(ctx context.Context, answers <-chan *nats.Msg) (*nats.Msg, error) {
+func nextMessage(ctx context.Context, in <-chan *nats.Msg) (*nats.Msg, error) {
 	late := time.NewTimer(getWait)
 	defer late.Stop()
 	select {
-	case m := <-answers:
+	case m := <-in:
 		return m, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)

@@ -47,8 +47,9 @@ type Reader struct {
 	in     chan *nats.Msg // from all subscriptions, in order of arrival
 	slots  chan struct{}  // one per read of the log under way
 	queued atomic.Int64   // bytes that wait in all buckets
-	beat   atomic.Int64   // Unix nanoseconds
-	heard  chan struct{}  // closed with the first beat
+	lasts  lasts
+	beat   atomic.Int64  // Unix nanoseconds
+	heard  chan struct{} // closed with the first beat
 	meta   atomic.Pointer[streamMeta]
 
 	ctx     context.Context // of all workers
@@ -86,6 +87,7 @@ func NewReader(bus *Bus, cfg ReaderConfig) *Reader {
 		buckets: map[int]*follow{},
 		heard:   make(chan struct{}),
 	}
+	r.lasts.r = r
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }

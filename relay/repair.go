@@ -46,17 +46,7 @@ func (f *follow) begin() bool {
 
 // base finds where to begin now. want is the last entry that exists.
 func (f *follow) base() (at place, inc, want uint64, err error) {
-	ctx, done, err := f.slot()
-	if err != nil {
-		return at, 0, 0, err
-	}
-	defer done()
-	stream, err := f.r.streamOf(ctx, f.bucket)
-	if err != nil {
-		return at, 0, 0, err
-	}
-	subject := LogSubject(f.r.bus.region, f.bucket)
-	last, err := f.r.bus.getLast(ctx, stream, subject)
+	last, err := f.r.lasts.of(f.r.ctx, f.bucket)
 	if errors.Is(err, errNone) {
 		return place{}, 0, 0, nil
 	}
@@ -70,8 +60,18 @@ func (f *follow) base() (at place, inc, want uint64, err error) {
 	if time.Since(last.at) > followRecent {
 		return at, inc, last.sequence, nil
 	}
+	ctx, done, err := f.slot()
+	if err != nil {
+		return at, 0, 0, err
+	}
+	defer done()
+	stream, err := f.r.streamOf(ctx, f.bucket)
+	if err != nil {
+		return at, 0, 0, err
+	}
 	start := last.at.Add(-followBack)
-	_, _, err = f.r.bus.getBatch(ctx, stream, getRequest{StartTime: &start, NextFor: subject, Batch: 1}, func(s stored) error {
+	req := getRequest{StartTime: &start, NextFor: LogSubject(f.r.bus.region, f.bucket), Batch: 1}
+	_, _, err = f.r.bus.getBatch(ctx, stream, req, func(s stored) error {
 		if e, err := decodeEntry(s.data); err == nil && e.Incarnation == inc && s.sequence <= last.sequence {
 			at = place{s.sequence - 1, e.Counter - 1}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func (s *stream) direct(body []byte) []*nats.Msg {
 		var last []*Stored
 		for i := len(there) - 1; i >= 0; i-- {
 			x := there[i]
-			if x.Sequence >= g.Seq && matches(g.MultiLast[0], x.subject) && !has(last, x.subject) {
+			if x.Sequence >= g.Seq && slices.ContainsFunc(g.MultiLast, func(p string) bool { return matches(p, x.subject) }) && !has(last, x.subject) {
 				last = append([]*Stored{x}, last...)
 			}
 		}
@@ -174,7 +175,7 @@ func (w *World) answerMany(c *Conn, key, inbox string, ms []*nats.Msg) {
 		c.w.mu.Lock()
 		var to *sub
 		for _, s := range c.subs {
-			if s.subject == inbox {
+			if matches(s.subject, inbox) {
 				to = s
 			}
 		}
@@ -183,6 +184,7 @@ func (w *World) answerMany(c *Conn, key, inbox string, ms []*nats.Msg) {
 			return
 		}
 		for _, m := range ms {
+			m.Subject = inbox
 			to.take(m)
 		}
 	})
