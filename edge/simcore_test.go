@@ -171,9 +171,21 @@ func (w *simWorld) snapshotGuild(in *pb.GuildCall) *pb.GuildAnswer {
 }
 
 // User implements resume.Users.
-func (w *simWorld) User(ctx context.Context, token string) (resume.User, error) {
-	u := w.tokens[token]
-	return resume.User{ID: u.id, Snapshot: simEncode(w.snapshotUser(u))}, nil
+func (w *simWorld) User(ctx context.Context, token string) (user, login proto.ID, err error) {
+	return w.tokens[token].id, 0, nil
+}
+
+// Snapshot implements resume.Users.
+func (w *simWorld) Snapshot(ctx context.Context, user proto.ID) ([]byte, error) {
+	if err := w.wait(ctx, nil, 0, "core user "+because(ctx)); err != nil {
+		return nil, err
+	}
+	for _, u := range w.tokens {
+		if u.id == user {
+			return simEncode(w.snapshotUser(u)), nil
+		}
+	}
+	return nil, resume.ErrBadToken
 }
 
 // Index implements resume.Journals.

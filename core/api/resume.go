@@ -12,6 +12,7 @@ import (
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/auth"
 	"github.com/starling-chat/starling/core/resume"
+	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 )
@@ -109,22 +110,23 @@ func (s *Server) answerHold(ctx context.Context, body []byte) []byte {
 // users implements resume.Users.
 type users struct{ s *Server }
 
-func (u users) User(ctx context.Context, token string) (resume.User, error) {
+func (u users) User(ctx context.Context, token string) (user, login proto.ID, err error) {
 	who, err := u.s.who.check(ctx, token)
 	if errors.Is(err, auth.ErrBadToken) {
-		return resume.User{}, fmt.Errorf("%w: %w", resume.ErrBadToken, err)
+		err = fmt.Errorf("%w: %w", resume.ErrBadToken, err)
 	}
-	if err != nil {
-		return resume.User{}, err
-	}
-	res, err := u.s.snapshotUser(ctx, who.User)
+	return who.User, who.Login, err
+}
+
+func (u users) Snapshot(ctx context.Context, user proto.ID) ([]byte, error) {
+	res, err := u.s.snapshotUser(ctx, user)
 	if isNotFound(err) {
-		return resume.User{}, fmt.Errorf("%w: %w", resume.ErrBadToken, err)
+		return nil, fmt.Errorf("%w: %w", resume.ErrBadToken, err)
 	}
 	if err != nil {
-		return resume.User{}, err
+		return nil, err
 	}
-	return resume.User{ID: who.User, Login: who.Login, Snapshot: res.Body}, nil
+	return res.Body, nil
 }
 
 // holders implements resume.Holders.

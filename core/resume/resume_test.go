@@ -28,11 +28,14 @@ func TestWhoMayResume(t *testing.T) {
 	if len(w.released) > 0 {
 		t.Errorf("who may not resume had sockets closed: %v", w.released)
 	}
-	for _, what := range []string{"user", "journal", "tombs", "registry"} {
+	for _, what := range []string{"token", "user", "journal", "tombs", "registry"} {
 		w.away[what] = true
 		w.outcome(ask("alice", id, 0), pb.ResumeAnswer_RETRY)
 		delete(w.away, what)
 	}
+	gone := w.origin()
+	gone.User, gone.Login = 3, 33 // carol's account was deleted a moment ago: the token still counts
+	w.outcome(ask("carol", w.sign(gone), 0), pb.ResumeAnswer_BAD_TOKEN)
 	a := ask("alice", id, 0)
 	w.stands(a, 1001, 0, false)
 	if string(a.User) != "alice" || a.Login != 11 || a.N < uint64(w.now.UnixMilli()) {

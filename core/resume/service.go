@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	gproto "google.golang.org/protobuf/proto"
 
 	"github.com/starling-chat/starling/core"
@@ -57,15 +58,12 @@ type Holders interface {
 	Release(ctx context.Context, edge string, call *pb.ReleaseCall) (*pb.ReleaseAnswer, error)
 }
 
-// A User is whom a token stands for, as of now.
-type User struct {
-	ID, Login proto.ID
-	Snapshot  []byte // pb.UserSnapshot
-}
-
-// Users tells whom tokens stand for.
+// Users knows whom tokens stand for.
 type Users interface {
-	User(ctx context.Context, token string) (User, error) // ErrBadToken
+	// User is who has a token, and by which login; ErrBadToken.
+	User(ctx context.Context, token string) (user, login proto.ID, err error)
+	// Snapshot is what there is of a user now, a pb.UserSnapshot; ErrBadToken if there is no such user any more.
+	Snapshot(ctx context.Context, user proto.ID) ([]byte, error)
 }
 
 // A Clock is time, or a simulator's.
@@ -158,18 +156,40 @@ func (s *Service) Resume(ctx context.Context, call *pb.ResumeCall) *pb.ResumeAns
 }
 
 func (s *Service) resume(ctx context.Context, call *pb.ResumeCall) (*pb.ResumeAnswer, error) {
-	user, err := s.Users.User(ctx, call.Token)
+	user, login, err := s.Users.User(ctx, call.Token)
 	if err != nil {
 		return nil, fmt.Errorf("user: %w", err)
 	}
-	origin, err := s.Signer.Open(call.Session, uint64(user.ID), uint64(user.Login))
+	origin, err := s.Signer.Open(call.Session, uint64(user), uint64(login))
 	switch {
 	case err != nil:
 		return nil, invalid(err.Error())
 	case call.S < 0 || call.S >= 1<<31:
 		return nil, invalidf("number %d", call.S)
 	}
-	rec, registered, err := s.record(ctx, origin, call.S)
+	var out *pb.ResumeAnswer
+	var snapshot []byte
+	g, ctx := errgroup.WithContext(ctx) // the user's owner is somebody else: whether it answers before or behind the rest makes no difference
+	g.Go(func() (err error) {
+		if snapshot, err = s.Users.Snapshot(ctx, user); err != nil {
+			err = fmt.Errorf("user: %w", err)
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		out, err = s.stand(ctx, origin, call.S)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	out.User, out.Login = snapshot, uint64(login)
+	return out, nil
+}
+
+// stand finds where the client of a session stands that has everything up to a number.
+func (s *Service) stand(ctx context.Context, origin *pb.SessionOrigin, number int64) (*pb.ResumeAnswer, error) {
+	rec, registered, err := s.record(ctx, origin, number)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +198,7 @@ func (s *Service) resume(ctx context.Context, call *pb.ResumeCall) (*pb.ResumeAn
 	if err != nil {
 		return nil, err
 	}
-	at, err := s.locate(ctx, rec, call.S, h)
+	at, err := s.locate(ctx, rec, number, h)
 	if err != nil {
 		return nil, err
 	}
@@ -186,8 +206,8 @@ func (s *Service) resume(ctx context.Context, call *pb.ResumeCall) (*pb.ResumeAn
 	if h.alive {
 		highest = max(highest, h.numbered-head.Base)
 	}
-	out := &pb.ResumeAnswer{Record: rec, From: at.positions, Waiting: at.waiting, Within: at.within, Tail: at.tail, User: user.Snapshot, Login: uint64(user.Login)}
-	if out.Lo = max(s.half(), call.S+1, highest+Margin+1); out.Lo >= numberEnd {
+	out := &pb.ResumeAnswer{Record: rec, From: at.positions, Waiting: at.waiting, Within: at.within, Tail: at.tail}
+	if out.Lo = max(s.half(), number+1, highest+Margin+1); out.Lo >= numberEnd {
 		return nil, invalidf("number %d is too near to the end", out.Lo)
 	}
 	out.N = max(head.N+1, registered+1, uint64(s.Clock.Now().UnixMilli()))

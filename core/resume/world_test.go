@@ -13,6 +13,7 @@ import (
 
 	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/core/memory"
+	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/journal"
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -78,19 +79,31 @@ func (w *world) fails(what string) error {
 	return nil
 }
 
-func (w *world) User(_ context.Context, token string) (User, error) {
-	if err := w.fails("user"); err != nil {
-		return User{}, err
+func (w *world) User(_ context.Context, token string) (user, login proto.ID, err error) {
+	if err := w.fails("token"); err != nil {
+		return 0, 0, err
 	}
 	switch token {
 	case "alice":
-		return User{ID: 1, Login: 11, Snapshot: []byte("alice")}, nil
+		return 1, 11, nil
 	case "bob":
-		return User{ID: 2, Login: 22}, nil
+		return 2, 22, nil
 	case "alice, elsewhere":
-		return User{ID: 1, Login: 12}, nil
+		return 1, 12, nil
+	case "carol":
+		return 3, 33, nil
 	}
-	return User{}, fmt.Errorf("%w: %s", ErrBadToken, token)
+	return 0, 0, fmt.Errorf("%w: %s", ErrBadToken, token)
+}
+
+func (w *world) Snapshot(_ context.Context, user proto.ID) ([]byte, error) {
+	if err := w.fails("user"); err != nil {
+		return nil, err
+	}
+	if user != 1 {
+		return nil, fmt.Errorf("%w: %d", ErrBadToken, user)
+	}
+	return []byte("alice"), nil
 }
 
 func (w *world) Index(_ context.Context, edge string, boot uint64) (*journal.Index, error) {
