@@ -26,7 +26,7 @@ func TestSimulationCatches(t *testing.T) {
 		{"base off by one", &baseOff, false, 1},
 		{"registry write after the first frame", &framesFirst, false, 1},
 		{"one index for an event of several frames", &oneIndex, false, 1},
-		{"no tombstone", &simMutation.NoTombs, true, 7000},
+		{"no tombstone", &simMutation.NoTombs, true, 10_000},
 		{"no half-space", &simMutation.NoHalf, false, 1},
 	} {
 		t.Run(m.name, func(t *testing.T) {
