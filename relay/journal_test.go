@@ -350,6 +350,24 @@ func TestJournalHerd(t *testing.T) {
 	wg.Wait()
 }
 
+// What an edge has written is read before anybody asks: whoever does is answered from that.
+func TestJournalIsReadAhead(t *testing.T) {
+	m := relaytest.Start(t, 1)
+	r := openJournals(t, m.CoreBus(t))
+	j := openJournal(t, m.EdgeBus(t, 0), "edge-0")
+	read := func() float64 { return counter(t, "starling_relay_journal_records_total") }
+	before := read()
+	write(t, j, follows())
+	for i := int64(1); i < 300; i++ {
+		write(t, j, event(i))
+	}
+	relaytest.Until(t, "300 records are read", func() bool { return read()-before >= 300 })
+	stands(t, r, "edge-0", j.Boot(), 299, 2990)
+	if n := read() - before; n != 300 {
+		t.Errorf("%v records were read, of 300", n)
+	}
+}
+
 // Three hubs keep journals and tombs together; one of them ends.
 func TestJournalOfACluster(t *testing.T) {
 	c := relaytest.StartCluster(t, 1)

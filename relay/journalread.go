@@ -20,6 +20,7 @@ const (
 	journalPatience = 5 * time.Second // for all of a journal
 	journalBoots    = 32              // of one edge that are remembered
 	journalWeight   = 512 << 20       // bytes of memory, about, of all that is remembered
+	journalAhead    = 3 * time.Second // between readings of what nobody has asked for yet
 )
 
 // A JournalIndex is what one boot of an edge wrote.
@@ -62,14 +63,49 @@ func OpenJournals(ctx context.Context, bus *Bus) (*JournalReader, error) {
 	return &JournalReader{stream: m, most: journalWeight, edges: make(map[string]*edgeJournal)}, nil
 }
 
-// Run hears what edges write, and has the stream made again where the hubs have lost it, until ctx ends.
+// Run hears what edges write, reads ahead, and has the stream made again where the hubs have lost it, until ctx ends.
 func (r *JournalReader) Run(ctx context.Context) error {
 	stop, err := r.stream.bus.Subscribe(JournalSubject("*"), r.tails.hear)
 	if err != nil {
 		return fmt.Errorf("journals: %w", err)
 	}
 	defer stop()
+	var ahead sync.WaitGroup
+	ahead.Go(func() { r.readAhead(ctx) })
+	defer ahead.Wait()
 	return r.stream.keep(ctx)
+}
+
+// readAhead keeps up with edges that write: else all that one wrote within Retention is read when it dies, while its sessions wait.
+func (r *JournalReader) readAhead(ctx context.Context) {
+	var names []string
+	for at := 0; ; at++ {
+		if at >= len(names) {
+			names, at = r.tails.names(), 0
+		}
+		if at < len(names) {
+			if e := r.ahead(names[at]); e != nil {
+				_ = r.refresh(ctx, names[at], e) // who asks will be told
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(journalAhead / time.Duration(max(len(names), 1))):
+		}
+	}
+}
+
+// ahead finds what is kept of an edge that nobody asked for; nil where there is no room for it.
+func (r *JournalReader) ahead(name string) *edgeJournal {
+	r.mu.Lock()
+	e := r.edges[name]
+	total, _ := r.weighLocked(time.Now(), e)
+	r.mu.Unlock()
+	if e == nil && total > r.most/2 { // what is dropped for want of room would be read again, for ever
+		return nil
+	}
+	return r.edge(name)
 }
 
 // Index is the journal of a boot of an edge, with all that was acknowledged before the call, and what was heard of it since. Callers at the same
@@ -217,6 +253,7 @@ func (r *JournalReader) batch(ctx context.Context, subject string, e *edgeJourna
 	_, _, err = r.stream.bus.getBatch(ctx, r.stream.cfg.Name, req, func(s stored) error {
 		if s.sequence >= e.next {
 			e.next, more = s.sequence+1, true
+			journalRecords.Inc()
 			e.add(s)
 		}
 		return nil

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,6 +64,13 @@ func (t *journalTails) dropLocked(edge string, n int) {
 		return
 	}
 	t.edges[edge] = list[n:]
+}
+
+// names are the edges that wrote of late.
+func (t *journalTails) names() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Sorted(maps.Keys(t.edges))
 }
 
 // take gives what came of an edge since it was taken last.

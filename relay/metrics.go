@@ -109,6 +109,9 @@ var (
 	journalReads = promauto.NewCounter(prometheus.CounterOpts{
 		Name: "starling_relay_journal_reads_total", Help: "Times that this core read on in an edge's journal.",
 	})
+	journalRecords = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "starling_relay_journal_records_total", Help: "Records of edges' journals that this core read, most of them ahead of any question.",
+	})
 	handshakesRefused = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "starling_relay_handshakes_refused_total", Help: "Certificates of the mesh that were refused, by reason.",
 	}, []string{"reason"})
