@@ -65,10 +65,11 @@ type Claims struct {
 type entry struct {
 	by       holder // by its record
 	revision uint64
-	mine     bool // claimed at the owner
-	busy     bool // a move or claim is under way
-	pinned   bool // an operator put it where it is
-	believed bool // by a test's switch
+	mine     bool   // claimed at the owner
+	held     uint64 // the revision that this is by: a later one, whatever it names, tells that it was another's meanwhile
+	busy     bool   // a move or claim is under way
+	pinned   bool   // an operator put it where it is
+	believed bool   // by a test's switch
 	retry    time.Time
 }
 
@@ -211,7 +212,7 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 	}
 	membersGauge.Set(float64(len(c.members) + 1))
 	var claim []claimed
-	var drop []int
+	var drop, again []int
 	mine, busy, pinned := 0, 0, 0
 	candidates := c.candidatesLocked()
 	for n := range c.table {
@@ -237,6 +238,9 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 		case e.mine && e.by != c.me:
 			e.busy = true
 			drop = append(drop, n)
+		case e.mine && e.held != e.revision:
+			e.busy = true
+			again = append(again, n)
 		case e.mine && somebody && want != c.me:
 			if now.After(e.retry) {
 				c.moveLocked(ctx, n, want, false)
@@ -265,7 +269,24 @@ func (c *Claims) step(ctx context.Context, now time.Time) error {
 			c.nudge()
 		})
 	}
+	for _, n := range again {
+		c.log.Warn("bucket was another core's meanwhile", "bucket", n)
+		c.tasks.Go(func() { c.reclaim(n) })
+	}
 	return c.claim(ctx, claim)
+}
+
+// reclaim begins anew with a bucket that went and came back while this core heard nothing: what it knows of it is of before.
+func (c *Claims) reclaim(n int) {
+	c.owner.Release(n)
+	var revision uint64
+	c.update(n, func(e *entry) { revision = e.revision })
+	c.owner.Claim(n, true)
+	if err := c.owner.Serve(n); err != nil {
+		c.log.Warn("bucket not served", "bucket", n, "err", err)
+	}
+	c.update(n, func(e *entry) { e.held, e.busy = revision, false })
+	c.nudge()
 }
 
 // candidatesLocked are the cores that may own buckets: those that are drained only where there is no other, for they can.
@@ -364,7 +385,7 @@ func (c *Claims) claimPart(ctx context.Context, part []claimed, past map[int]boo
 				if revision >= e.revision {
 					e.by, e.revision = c.me, revision
 				}
-				e.mine, e.busy = true, false
+				e.mine, e.held, e.busy = true, revision, false
 			})
 			mu.Lock()
 			won = append(won, n)

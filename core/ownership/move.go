@@ -141,16 +141,21 @@ func (c *Claims) take(ctx context.Context, call *pb.MoveCall) error {
 	var late, begun bool
 	c.update(n, func(e *entry) {
 		late = call.Revision < e.revision
-		begun = e.mine || e.busy // it saw the record first
-		if !late && !begun {
-			e.by, e.pinned, e.revision, e.mine = c.me, call.Pinned, call.Revision, true
+		begun = e.mine || e.busy // it saw the record first, or was not told that the bucket had gone: step sees to that
+		switch {
+		case late:
+		case !begun:
+			e.by, e.pinned, e.revision, e.mine, e.held = c.me, call.Pinned, call.Revision, true, call.Revision
 			c.owner.Claim(n, call.Used)
+		case !e.busy:
+			e.by, e.pinned, e.revision = c.me, call.Pinned, call.Revision
 		}
 	})
 	switch {
 	case late:
 		return errors.New("knows a later record")
 	case begun:
+		c.nudge()
 		return nil
 	}
 	return c.owner.Serve(n)

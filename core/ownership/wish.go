@@ -125,6 +125,9 @@ func (c *Claims) pin(ctx context.Context, n int, pinned bool) error {
 	at, err := c.put(ctx, n, &pb.Owner{Core: c.me.core, Boot: c.me.boot, Pinned: pinned}, revision)
 	c.update(n, func(e *entry) {
 		e.busy = false
+		if err == nil && e.held == revision {
+			e.held = at
+		}
 		if err == nil && at > e.revision {
 			e.by, e.pinned, e.revision = c.me, pinned, at
 		}

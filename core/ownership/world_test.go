@@ -179,6 +179,11 @@ func (w *world) write(at int) *writers {
 func (s *writers) one(name string) {
 	id := make([]byte, 16)
 	rand.Read(id)
+	s.birth(id, name)
+}
+
+// birth gives birth to one person by a command of an id, which says the bucket.
+func (s *writers) birth(id []byte, name string) {
 	if err := s.w.dir.Reserve(context.Background(), name, id, "$argon2id$"+name, time.Now()); err != nil {
 		s.w.t.Errorf("%s: reserve: %v", name, err)
 		return
