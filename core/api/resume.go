@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	gproto "google.golang.org/protobuf/proto"
 
@@ -21,6 +22,7 @@ const (
 	resumeWorkers = 512 // a resume may wait 2 s for a journal
 	moveWorkers   = 128
 	holdWorkers   = 16
+	resumeHeld    = 250 // milliseconds that a resume waits here for its turn: to be told of it, and ask again, costs more
 )
 
 // begin makes the session_id of a session that starts, of what its edge says and the core knows.
@@ -62,8 +64,15 @@ func (s *Server) answerResume(ctx context.Context, body []byte) []byte {
 		return encode(&pb.ResumeAnswer{Why: "not understood"})
 	}
 	if !in.Admitted {
-		if ms := later(s.admit.move, "move"); ms > 0 {
+		ms := later(s.admit.move, "move")
+		if ms > resumeHeld {
 			return encode(&pb.ResumeAnswer{Outcome: pb.ResumeAnswer_LATER, LaterMs: ms})
+		}
+		if ms > 0 {
+			select {
+			case <-time.After(time.Duration(ms) * time.Millisecond):
+			case <-ctx.Done():
+			}
 		}
 	}
 	ctx, cancel := s.deadline(ctx, 0)

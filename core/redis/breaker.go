@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	breakAfter = 3           // failures in a row, with no answer between them
-	probeEvery = time.Second // of a node that is away, and up to a quarter less: cores do not ask in step
+	breakAfter = 3                     // failures in a row, with no answer between them
+	probeFirst = 50 * time.Millisecond // of a node that is away: it may only have been slow
+	probeEvery = time.Second           // between later ones, each up to a quarter sooner: cores do not ask in step
 )
 
 // ErrAway is of a call that was not tried, since Redis has not answered lately.
@@ -155,8 +156,9 @@ func (b *breaker) trip(err error) {
 	away.Inc()
 	b.log.Warn("redis does not answer: limits count per process, presence is offline, rights are asked of the directory", "err", err)
 	b.spawn(func(ctx context.Context) {
-		for since := time.Now(); ; {
-			t := time.NewTimer(probeEvery - rand.N(probeEvery/4))
+		since := time.Now()
+		for wait := probeFirst; ; wait = min(2*wait, probeEvery) {
+			t := time.NewTimer(wait - rand.N(wait/4))
 			select {
 			case <-ctx.Done():
 				t.Stop()
