@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type follow struct {
 	gap       gapReason // why the log must be asked; "" = it need not
 	heard     time.Time // last digest, or last question for want of one
 	digested  time.Time // last digest
+	believed  time.Time // when it began where digests said, until the log was asked whether they are right; zero: it was
 }
 
 func newFollow(r *Reader, bucket int) *follow {
@@ -94,6 +96,32 @@ func (f *follow) suspect(reason gapReason) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gapLocked(reason)
+}
+
+// doubts tells, once, that it is time to ask whether the log ends where the digests said: one whose writer died before it said so they do not know,
+// and an owner that was superseded, and does not know either, goes on saying what was.
+func (f *follow) doubts(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.believed.IsZero() || now.Sub(f.believed) < suspectAfter {
+		return false
+	}
+	f.believed = time.Time{}
+	return true
+}
+
+// ends takes in where the log ends.
+func (f *follow) ends(last stored, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed || errors.Is(err, errNone):
+	case err != nil:
+		f.believed = time.Now() // later
+	default:
+		f.want = max(f.want, last.sequence)
+		f.wakeLocked()
+	}
 }
 
 // silence asks the log if no digest has come for a while, and tells for how long none has.

@@ -27,27 +27,38 @@ type lasts struct {
 // A lastAsk is one bucket of a question.
 type lastAsk struct {
 	bucket int
-	done   chan struct{} // closed once the rest is there
+	then   func(stored, error)
 	entry  stored
 	err    error // errNone
 }
 
 // of gives the last entry of a bucket; errNone.
 func (q *lasts) of(ctx context.Context, bucket int) (stored, error) {
-	a := &lastAsk{bucket: bucket, done: make(chan struct{})}
-	q.mu.Lock()
-	q.waiting = append(q.waiting, a)
-	if !q.running {
-		q.running = true
-		q.r.workers.Add(1) // who asks is counted too: nobody waits for all of them meanwhile
-		go q.work()
-	}
-	q.mu.Unlock()
+	done := make(chan struct{})
+	var got stored
+	var err error
+	q.ask(bucket, func(s stored, failed error) {
+		got, err = s, failed
+		close(done)
+	})
 	select {
-	case <-a.done:
-		return a.entry, a.err
+	case <-done:
+		return got, err
 	case <-ctx.Done():
 		return stored{}, ctx.Err()
+	}
+}
+
+// ask has then be called with the last entry of a bucket, or an error. The caller is one of the reader's workers, or Run itself: its end waits for
+// what is begun.
+func (q *lasts) ask(bucket int, then func(stored, error)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, &lastAsk{bucket: bucket, then: then})
+	if !q.running {
+		q.running = true
+		q.r.workers.Add(1)
+		go q.work()
 	}
 }
 
@@ -70,15 +81,15 @@ func (q *lasts) work() {
 			return
 		}
 		q.mu.Unlock()
-		q.ask(now)
+		q.read(now)
 		for _, a := range now {
-			close(a.done)
+			a.then(a.entry, a.err)
 		}
 	}
 }
 
-// ask asks each stream for what it has of a question.
-func (q *lasts) ask(now []*lastAsk) {
+// read asks each stream for what it has of a question.
+func (q *lasts) read(now []*lastAsk) {
 	by := map[string][]*lastAsk{}
 	for _, a := range now {
 		stream, err := q.r.streamOf(q.r.ctx, a.bucket)
@@ -88,12 +99,12 @@ func (q *lasts) ask(now []*lastAsk) {
 	}
 	var wg sync.WaitGroup
 	for stream, part := range by {
-		wg.Go(func() { q.askStream(stream, part) })
+		wg.Go(func() { q.readFrom(stream, part) })
 	}
 	wg.Wait()
 }
 
-func (q *lasts) askStream(stream string, part []*lastAsk) {
+func (q *lasts) readFrom(stream string, part []*lastAsk) {
 	var req getRequest
 	found := map[string]stored{}
 	for _, a := range part {

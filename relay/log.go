@@ -115,6 +115,12 @@ func (l *Log) RunDigest(ctx context.Context, owner string, digest func() *pb.Dig
 		case <-changed:
 			doubt = true
 		}
+		select { // both at once are one
+		case <-tick.C:
+		case <-changed:
+			doubt = true
+		default:
+		}
 		if doubt { // until the hub has told, which just after a reconnect it may not be able to
 			err := l.checkIncarnation(ctx)
 			if errors.Is(err, ErrRemade) {

@@ -109,6 +109,9 @@ var (
 	journalReads = promauto.NewCounter(prometheus.CounterOpts{
 		Name: "starling_relay_journal_reads_total", Help: "Times that this core read on in an edge's journal.",
 	})
+	begins = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "starling_relay_begins_total", Help: "Positions at which buckets began to be followed, by who told: digest (it was quiet), log.",
+	}, []string{"by"})
 	journalRecords = promauto.NewCounter(prometheus.CounterOpts{
 		Name: "starling_relay_journal_records_total", Help: "Records of edges' journals that this core read, most of them ahead of any question.",
 	})
@@ -123,6 +126,9 @@ var (
 func init() { // so that rules see what has not happened yet
 	for _, reason := range []gapReason{gapPredecessor, gapCounter, gapDigest, gapSilence, gapReconnect, gapSlow, gapError, gapIncarnation} {
 		gaps.WithLabelValues(string(reason))
+	}
+	for _, by := range []string{"digest", "log"} {
+		begins.WithLabelValues(by)
 	}
 	for _, reason := range []string{"none", "expired", "authority", "role"} {
 		handshakesRefused.WithLabelValues(reason)

@@ -48,6 +48,7 @@ type Reader struct {
 	slots  chan struct{}  // one per read of the log under way
 	queued atomic.Int64   // bytes that wait in all buckets
 	lasts  lasts
+	quiets quiets
 	beat   atomic.Int64  // Unix nanoseconds
 	heard  chan struct{} // closed with the first beat
 	meta   atomic.Pointer[streamMeta]
@@ -262,6 +263,7 @@ func (r *Reader) dispatch(m *nats.Msg) {
 			return
 		}
 		now := time.Now()
+		r.quiets.hear(d, now)
 		for _, f := range r.all() {
 			f.onDigest(d, now)
 		}
@@ -306,6 +308,9 @@ func (r *Reader) sweep(now time.Time) {
 	for _, f := range r.all() {
 		if r.forget(f, now) {
 			continue
+		}
+		if f.doubts(now) {
+			r.lasts.ask(f.bucket, f.ends)
 		}
 		oldest = max(oldest, f.silence(now))
 	}

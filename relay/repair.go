@@ -29,7 +29,7 @@ type logged struct {
 // begin fixes the position of a bucket whose subscriptions stand. It tries until it can; false means that the bucket was closed.
 func (f *follow) begin() bool {
 	for try := 0; f.alive(); try++ {
-		at, inc, want, err := f.base()
+		at, inc, want, err := f.first()
 		if err != nil {
 			f.wait(try)
 			continue
@@ -44,7 +44,20 @@ func (f *follow) begin() bool {
 	return false
 }
 
-// base finds where to begin now. want is the last entry that exists.
+// first finds where to begin. Only a bucket that is new here may believe digests: whoever begins anew has seen that something is not as they say.
+func (f *follow) first() (at place, inc, want uint64, err error) {
+	if k, ok := f.r.quiets.of(f.bucket, time.Now()); ok {
+		begins.WithLabelValues("digest").Inc()
+		f.mu.Lock()
+		f.believed = time.Now()
+		f.mu.Unlock()
+		return k.at, k.incarnation, k.at.sequence, nil
+	}
+	begins.WithLabelValues("log").Inc()
+	return f.base()
+}
+
+// base finds in the log where to begin now. want is the last entry that exists.
 func (f *follow) base() (at place, inc, want uint64, err error) {
 	last, err := f.r.lasts.of(f.r.ctx, f.bucket)
 	if errors.Is(err, errNone) {

@@ -193,6 +193,14 @@ func (c *simCore) owns(bucket int) bool {
 	return c.writers[bucket] != nil
 }
 
+// reaches tells whether a core owns a bucket, as far as it knows, up to a sequence.
+func (c *simCore) reaches(bucket int, seq uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.writers[bucket]
+	return w != nil && w.Position().Sequence >= seq
+}
+
 // give has an idle core append something.
 func (s *simulation) give(c *simCore, bucket int) string {
 	c.mu.Lock()
@@ -305,7 +313,7 @@ func (s *simulation) age() {
 			s.apply(all[len(all)-1])
 		}
 	}
-	s.w.Age(simKeep, func(x *sim.Stored) bool {
+	s.w.Age(s.keep, func(x *sim.Stored) bool {
 		for _, c := range s.cores {
 			if c.wants(x) {
 				return true

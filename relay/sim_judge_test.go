@@ -141,7 +141,7 @@ func (s *simulation) judge(c *simCore, o simOutcome) {
 			}
 		}
 	default:
-		s.w.Note("%s: unknown what became of %q", c.name, o.job.text)
+		s.w.Note("%s: unknown what became of %q: %v", c.name, o.job.text, o.err)
 	}
 }
 
@@ -285,6 +285,22 @@ func (s *simulation) caughtUp() string {
 				}
 			}
 		}
+	}
+	return ""
+}
+
+// succeeded has owners take over whatever ends with an entry that nobody alive knows of, as cores do with the buckets of one that died: until then
+// whoever missed it, and hears from an owner that it superseded, is told that there is no such entry.
+func (s *simulation) succeeded() string {
+	for _, b := range s.buckets {
+		all, c := s.truth[b], s.cores[s.owner[b]]
+		if len(all) == 0 || slices.ContainsFunc(s.cores, func(c *simCore) bool { return !c.conn.Dead() && c.reaches(b, all[len(all)-1].Sequence) }) {
+			continue
+		}
+		if c.idle(b) {
+			s.give(c, b)
+		}
+		return fmt.Sprintf("%s has not taken over bucket %d", c.name, b)
 	}
 	return ""
 }

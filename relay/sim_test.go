@@ -41,7 +41,7 @@ func TestSimulation(t *testing.T) {
 		r.report(t)
 		return
 	}
-	before := counted(t, "starling_relay_repairs_total")
+	before, quietBefore := counted(t, "starling_relay_repairs_total"), counted(t, "starling_relay_begins_total", "digest")
 	sum := simResult{}
 	begun, told := time.Now(), time.Now()
 	for n := range *simN {
@@ -55,7 +55,11 @@ func TestSimulation(t *testing.T) {
 			fmt.Fprintf(os.Stderr, "%d of %d schedules of the log, %.0f/s\n", n+1, *simN, float64(n+1)/time.Since(begun).Seconds())
 		}
 	}
-	t.Logf("%d schedules: %s, %.0f repairs", *simN, sum.counts, counted(t, "starling_relay_repairs_total")-before)
+	quiet := counted(t, "starling_relay_begins_total", "digest") - quietBefore
+	t.Logf("%d schedules: %s, %.0f repairs, %.0f quiet buckets begun", *simN, sum.counts, counted(t, "starling_relay_repairs_total")-before, quiet)
+	if *simN >= 100 && quiet < float64(*simN)/50 {
+		t.Errorf("%.0f buckets were begun to be followed by digests alone", quiet)
+	}
 	if c := sum.counts; *simN >= 100 && (c.TakeOvers < *simN || c.Resets == 0 || c.LostLive == 0 || c.Unpublished == 0 || c.Superseded == 0) {
 		t.Errorf("the schedules do not reach what they should: %s", c)
 	}
@@ -187,6 +191,7 @@ type simulation struct {
 	actions []simAction
 	streams int  // of the log; of several some may be lost and the others kept
 	slow    bool // edges take their time
+	keep    time.Duration
 }
 
 type simAction struct {
@@ -204,7 +209,7 @@ func newSimulation(seed uint64) *simulation {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.w.Chances = sim.Swarm(rng)
 	s.w.OnEntry = s.stored
-	s.slow = rng.IntN(4) == 0
+	s.slow, s.keep = rng.IntN(4) == 0, simKeep
 	for range 2 {
 		s.addCore()
 	}
@@ -221,6 +226,9 @@ func newSimulation(seed uint64) *simulation {
 	if rng.IntN(3) == 0 {
 		s.actions = append(s.actions, simAction{4, s.w.Election})
 	}
+	if rng.IntN(4) == 0 {
+		s.actions = append(s.actions, simAction{3, s.lull})
+	}
 	if rng.IntN(5) == 0 {
 		s.actions = append(s.actions, simAction{2, s.remake})
 	}
@@ -230,6 +238,7 @@ func newSimulation(seed uint64) *simulation {
 // run drives the schedule: faults, then calm.
 func (s *simulation) run() {
 	defer s.stop()
+	synctest.Wait() // all have begun
 	steps := simSteps/2 + s.rng.IntN(simSteps)
 	for range steps {
 		switch n := s.rng.IntN(100); {
@@ -244,12 +253,27 @@ func (s *simulation) run() {
 		}
 	}
 	s.w.Calm()
-	if !s.calm("everybody catches up", s.caughtUp) {
+	if !s.calm("whoever died has a successor", s.succeeded) || !s.calm("everybody catches up", s.caughtUp) {
 		return
 	}
 	texts := map[int]string{}
 	if s.calm("everybody gets a last entry", func() string { return s.finish(texts) }) {
 		s.final()
+	}
+}
+
+// lull is a time in which all that is said is heard, and nothing is written: then somebody begins with a bucket.
+func (s *simulation) lull() {
+	s.w.Note("a lull")
+	for _, e := range s.edges {
+		e.conn.Mend()
+	}
+	for range 6 + s.rng.IntN(4) {
+		s.w.Round(time.Second)
+		s.keep += time.Second // it is no part of what the log has to reach back over
+	}
+	for range 1 + s.rng.IntN(3) {
+		s.follow()
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // counted reads a counter of this process without labels.
-func counted(t testing.TB, name string) float64 {
+func counted(t testing.TB, name string, label ...string) float64 {
 	t.Helper()
 	families, err := prometheus.DefaultGatherer.Gather()
 	if err != nil {
@@ -26,6 +26,9 @@ func counted(t testing.TB, name string) float64 {
 		if f.GetName() == name {
 			sum := 0.0
 			for _, m := range f.GetMetric() {
+				if len(label) > 0 && m.GetLabel()[0].GetValue() != label[0] {
+					continue
+				}
 				sum += m.GetCounter().GetValue()
 			}
 			return sum

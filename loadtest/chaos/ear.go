@@ -47,7 +47,8 @@ type ear struct {
 
 // run listens until ctx ends.
 func (e *ear) run(ctx context.Context) {
-	wait := redialMin
+	wait := time.Duration(0) // at once, and if that comes to nothing by and by
+	longer := func() { wait = min(max(2*wait, redialMin), redialMax) }
 	for try := 0; ctx.Err() == nil; try++ {
 		ctl := make(chan client.Event, 16)
 		g, err := e.open(ctx, try, ctl)
@@ -55,12 +56,14 @@ func (e *ear) run(ctx context.Context) {
 			if !pause(ctx, wait) {
 				return
 			}
-			wait = min(2*wait, redialMax)
+			longer()
 			continue
 		}
 		stop := context.AfterFunc(ctx, g.Cut)
 		if e.listen(ctx, g, ctl) {
-			wait, try = redialMin, -1
+			wait, try = 0, -1
+		} else {
+			longer()
 		}
 		stop()
 		g.Cut()
