@@ -26,7 +26,6 @@ const (
 	appendWait = time.Second          // for an answer before the same bytes are sent again
 	repeatWait = 5 * time.Millisecond // grows to repeatMax
 	repeatMax  = 250 * time.Millisecond
-	shortMost  = 3 // answers that the log ends before the writer's last entry, after which it is believed
 )
 
 // A conflict is an entry of somebody else where ours was to go.
@@ -53,7 +52,6 @@ func (c *conflict) precedes(e *pb.Entry) bool {
 // Nobody is told that these succeeded, or that another was first, before it is certain that the log is still the one that was opened.
 func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entry, body []byte) (uint64, error) {
 	subject := LogSubject(l.bus.region, bucket)
-	short := 0
 	for try := 0; ; try++ {
 		if try > 0 {
 			repeats.Inc()
@@ -89,16 +87,11 @@ func (l *Log) store(ctx context.Context, bucket int, expected uint64, e *pb.Entr
 			continue
 		}
 		if last < expected {
-			// Retention took the entry that we expected, the stream is another one, or a hub that led no more told less than there is.
+			// Retention took the entry that we expected, or the stream is another one.
 			if err := l.confirm(ctx, bucket); err != nil {
 				return 0, err
 			}
-			switch short++; {
-			case e.TakeOver:
-				expected = last
-			case short >= shortMost: // with ours may have gone that of a successor, by which it would be known that there is one
-				return 0, fmt.Errorf("outcome unknown: at %d, behind %d: %w", last, expected, ErrAged)
-			}
+			expected = last
 			continue
 		}
 		if last == expected {

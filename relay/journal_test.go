@@ -175,6 +175,9 @@ func TestJournalOutlivesTheHub(t *testing.T) {
 	j := openJournal(t, m.EdgeBus(t, 0), "edge-0")
 	write(t, j, follows(), event(1))
 	stands(t, r, "edge-0", j.Boot(), 1, 10)
+	if err := j.WaitAcked(soon(t), 1); err != nil { // a core may hear of it before
+		t.Fatal(err)
+	}
 	m.StopHub()
 	write(t, j, event(2), event(3)) // the leaf is there: that is enough
 	if j.Acked() != 1 || j.Oldest() == 0 {

@@ -34,9 +34,8 @@ func (w *Writer) Position() Position {
 }
 
 // Append stores one entry of these events, of lastID the highest id issued so far, and returns it with its sequence. It blocks until
-// the outcome is certain, however long that takes. After ErrSuperseded, ErrRemade or ErrAged (nothing was written for as long as the log keeps
-// anything, so that nobody can say whether the writer was superseded), or when ctx ended with the outcome unknown, the writer is of no more
-// use: the bucket must be taken over again. ErrTooLarge changes nothing.
+// the outcome is certain, however long that takes. After ErrSuperseded or ErrRemade, or when ctx ended with the outcome unknown, the
+// writer is of no more use: the bucket must be taken over again. ErrTooLarge changes nothing.
 func (w *Writer) Append(ctx context.Context, events []*pb.Event, lastID chat.ID) (*pb.Entry, uint64, error) {
 	w.mu.Lock()
 	at, broken := w.at, w.broken
