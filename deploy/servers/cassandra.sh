@@ -85,9 +85,10 @@ X
 <configuration><appender name="OUT" class="ch.qos.logback.core.ConsoleAppender"><encoder>
 <pattern>%-5level %date %msg%n</pattern></encoder></appender><root level="INFO"><appender-ref ref="OUT"/></root></configuration>
 X
-  local heap=${CASSANDRA_HEAP:-1g} modules
+  local heap=${CASSANDRA_HEAP:-1g} modules more
+  read -ra more <<<"${CASSANDRA_JAVA:-}"
   mapfile -t modules < <(cassandra_modules | tr ' ' '\n')
-  launch cassandra "$(cassandra_java)" -Xms256m "-Xmx$heap" -XX:+UseG1GC -XX:+ExitOnOutOfMemoryError "${modules[@]}" \
+  launch cassandra "$(cassandra_java)" -Xms256m "-Xmx$heap" -XX:+UseG1GC -XX:+ExitOnOutOfMemoryError "${more[@]}" "${modules[@]}" \
     "-Dcassandra.config=file://$home/conf/cassandra.yaml" "-Dlogback.configurationFile=file://$home/conf/logback.xml" \
     "-Dcassandra.storagedir=$home/data" -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.ring_delay_ms=1000 \
     -Djdk.attach.allowAttachSelf=true -cp "$(cassandra_lib)/*" org.apache.cassandra.service.CassandraDaemon

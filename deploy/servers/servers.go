@@ -83,6 +83,9 @@ type Server struct {
 // Keeps has a Cassandra that is alone keep what it acknowledged when it is killed: see Launch.
 const Keeps = "CASSANDRA_SYNC=group"
 
+// Soon has a Cassandra start with less of a processor, which others share, and be slower when it is warm: see Launch.
+const Soon = "CASSANDRA_JAVA=-XX:TieredStopAtLevel=1"
+
 // Start starts a server of the test's own, where servers are to be had at all; it is stopped with the test.
 func Start(t testing.TB, name string) *Server {
 	t.Helper()

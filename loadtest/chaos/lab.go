@@ -134,7 +134,7 @@ func (l *lab) openStores() error {
 	var g errgroup.Group
 	for _, name := range StoreNames {
 		g.Go(func() error {
-			s, err := servers.Launch(name, servers.Keeps)
+			s, err := servers.Launch(name, servers.Keeps, servers.Soon)
 			if err != nil {
 				return err
 			}
