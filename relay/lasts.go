@@ -10,7 +10,8 @@ import (
 
 const (
 	lastsPause = 2 * time.Millisecond // for others that begin now
-	lastsMost  = 32                   // subjects of one question: each may have a megabyte
+	lastsMost  = 32                   // subjects of one question: each may have a quarter of a megabyte
+	lastsAsked = 4                    // questions under way: one whose answer is lost holds up nobody else
 )
 
 var errUnanswered = errors.New("the answer has not all that was asked for")
@@ -18,7 +19,9 @@ var errUnanswered = errors.New("the answer has not all that was asked for")
 // lasts finds the last entries of buckets. Those that are asked for at about the same time are one question: an edge that takes in the sessions
 // of one that died begins hundreds of buckets at once.
 type lasts struct {
-	r       *Reader
+	r     *Reader
+	asked chan struct{} // a place for each question under way
+
 	mu      sync.Mutex
 	waiting []*lastAsk
 	running bool
@@ -62,7 +65,7 @@ func (q *lasts) ask(bucket int, then func(stored, error)) {
 	}
 }
 
-// work asks until nobody waits.
+// work asks until nobody waits. Those that come while all places are taken go together.
 func (q *lasts) work() {
 	defer q.r.workers.Done()
 	for {
@@ -70,22 +73,37 @@ func (q *lasts) work() {
 		case <-time.After(lastsPause):
 		case <-q.r.ctx.Done():
 		}
-		q.mu.Lock()
-		slices.SortFunc(q.waiting, func(a, b *lastAsk) int { return a.bucket - b.bucket })
-		n := min(len(q.waiting), lastsMost)
-		now := slices.Clone(q.waiting[:n])
-		q.waiting = slices.Delete(q.waiting, 0, n)
-		if n == 0 {
-			q.running = false
-			q.mu.Unlock()
+		q.asked <- struct{}{}
+		now := q.next()
+		if now == nil {
+			<-q.asked
 			return
 		}
-		q.mu.Unlock()
-		q.read(now)
-		for _, a := range now {
-			a.then(a.entry, a.err)
-		}
+		q.r.workers.Add(1)
+		go func() {
+			defer q.r.workers.Done()
+			q.read(now)
+			<-q.asked
+			for _, a := range now {
+				a.then(a.entry, a.err)
+			}
+		}()
 	}
+}
+
+// next takes a part of those that wait; nil, and work is over, where nobody does.
+func (q *lasts) next() []*lastAsk {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.running = false
+		return nil
+	}
+	slices.SortFunc(q.waiting, func(a, b *lastAsk) int { return a.bucket - b.bucket })
+	n := min(len(q.waiting), lastsMost)
+	now := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	return now
 }
 
 // read asks each stream for what it has of a question.

@@ -88,7 +88,7 @@ func NewReader(bus *Bus, cfg ReaderConfig) *Reader {
 		buckets: map[int]*follow{},
 		heard:   make(chan struct{}),
 	}
-	r.lasts.r = r
+	r.lasts.r, r.lasts.asked = r, make(chan struct{}, lastsAsked)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }

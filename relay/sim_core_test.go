@@ -177,11 +177,15 @@ func (c *simCore) idle(bucket int) bool {
 }
 
 // wants tells whether what a core does begins from a store that lacks an entry, or whether a repeat of the entry may still be under way: a real
-// log keeps entries for a day, one here not much longer than the network keeps what it loses.
+// log keeps entries for a day, one here not much longer than the network keeps what it loses. Within a day an owner that was superseded finds out, too,
+// as long as there is an entry by which it can: where all is gone it adopts the log.
 func (c *simCore) wants(x *sim.Stored) bool {
 	dead := c.conn.Dead()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if w := c.writers[x.Bucket]; w != nil && !dead && w.Position().Sequence < x.Sequence {
+		return true
+	}
 	j, busy := c.given[x.Bucket], c.busy[x.Bucket] && !dead
 	if busy && j.from.Sequence < x.Sequence {
 		return true
