@@ -3,6 +3,7 @@ package relay_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"testing/synctest"
@@ -267,7 +268,7 @@ func (s *simulation) hear(e *simEdge, bucket int, h simHeard) {
 func (s *simulation) caughtUp() string {
 	for _, e := range s.edges {
 		e.mu.Lock()
-		users, asking := e.users, e.asking
+		users, asking := maps.Clone(e.users), maps.Clone(e.asking)
 		e.mu.Unlock()
 		for _, b := range s.buckets {
 			if asking[b] {
