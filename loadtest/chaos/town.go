@@ -62,7 +62,7 @@ const callLimit = 10 * time.Second
 
 func newREST(base string, tell func(string)) *client.REST {
 	r := client.NewREST(base, tell)
-	r.HTTP = &http.Client{Timeout: callLimit, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	r.HTTP = &http.Client{Timeout: callLimit, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: client.IdleTime}}
 	return r
 }
 

@@ -22,12 +22,16 @@ type REST struct {
 	Tell  func(problem string)
 }
 
+// IdleTime is how long a connection may wait in a client's pool. An edge closes one that has said nothing for 5 s, among them those that net/http opened
+// ahead and did not need: a call on such a one, at that very moment, ends in EOF, and net/http repeats no POST.
+const IdleTime = 3 * time.Second
+
 // NewREST makes a client without an account. edge is http://host:port.
 func NewREST(edge string, tell func(problem string)) *REST {
 	if tell == nil {
 		tell = func(string) {}
 	}
-	return &REST{Base: edge + "/api/v10", HTTP: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	return &REST{Base: edge + "/api/v10", HTTP: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: IdleTime}},
 		Tell: tell}
 }
 
