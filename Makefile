@@ -24,7 +24,8 @@ build:
 
 test: lint ## everything, as CI runs it: nothing is skipped
 	deploy/test-deps.sh gcc curl node
-	STARLING_NO_SKIP=1 go test -race -timeout 40m ./...
+	STARLING_NO_SKIP=1 go test -race -timeout 40m $$(go list ./... | grep -v /loadtest/chaos$$)
+	STARLING_NO_SKIP=1 go test -race -timeout 20m ./loadtest/chaos # alone: a record that is on its way for two seconds counts as lost
 	deploy/sim.sh relay 10000
 	deploy/sim.sh edge 10000
 	deploy/fuzz.sh $(FUZZ)
