@@ -32,6 +32,5 @@ func (d *deflater) piece(payload []byte) []byte {
 	w.Reset(&d.out)
 	w.Write(payload) // a bytes.Buffer does not fail
 	w.Flush()
-	w.Reset(io.Discard) // keeps nothing alive
 	return d.out.Bytes()
 }
