@@ -78,8 +78,9 @@ func (l *Log) passStore(ctx context.Context, bucket int, at Position, store uint
 
 // appendTakeOver fences off earlier owners. It returns its own position and what was last before.
 func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Position, stored, error) {
-	var least uint64 // sequence that a read must reach: an append was refused because of it
-	epoch := from.Epoch
+	var least uint64 // sequence that a read should reach: an append was refused because of it
+	behind := 0      // reads that did not
+	high := &pb.Entry{Epoch: from.Epoch, Counter: from.Counter, LastId: uint64(from.LastID)}
 	for try := 0; ; try++ {
 		if try > 0 {
 			if err := l.pause(ctx, try-1); err != nil {
@@ -97,7 +98,10 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 			continue // the hub is away or not ready
 		}
 		if before.sequence < least {
-			continue // a stale replica
+			// A stale replica; or retention took meanwhile what there was. The log knows: what does not follow it is refused.
+			if behind++; behind < readTries {
+				continue
+			}
 		}
 		if tail == nil || tail.Incarnation != l.incarnation {
 			// The tail is of the log before ours, of which a part was kept, or of the one after it: that must never be followed by an entry of
@@ -108,14 +112,14 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 		}
 		e := &pb.Entry{
 			Incarnation: l.incarnation,
-			Counter:     max(from.Counter, tail.GetCounter()) + 1,
-			LastId:      max(uint64(from.LastID), tail.GetLastId()),
+			Epoch:       max(high.Epoch, tail.GetEpoch()) + 1,
+			Counter:     max(high.Counter, tail.GetCounter()) + 1,
+			LastId:      max(high.LastId, tail.GetLastId()),
 			AppendId:    randomNumber(),
 			TimeMs:      time.Now().UnixMilli(),
 			TakeOver:    true,
 		}
-		epoch = max(epoch, tail.GetEpoch())
-		e.Epoch = epoch + 1
+		high.Epoch = max(high.Epoch, tail.GetEpoch())
 		body, err := proto.Marshal(e)
 		if err != nil {
 			return Position{}, stored{}, err
@@ -123,7 +127,8 @@ func (l *Log) appendTakeOver(ctx context.Context, bucket int, from Position) (Po
 		seq, err := l.store(ctx, bucket, before.sequence, e, body)
 		var c *conflict
 		if errors.As(err, &c) {
-			least, epoch = c.sequence, max(epoch, c.entry.Epoch)
+			least, behind = c.sequence, 0
+			high.Epoch, high.Counter, high.LastId = max(high.Epoch, c.entry.Epoch), max(high.Counter, c.entry.Counter), max(high.LastId, c.entry.LastId)
 			continue
 		}
 		if err != nil {

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -250,7 +251,7 @@ func (w *World) Age(keep time.Duration, needed func(*Stored) bool) {
 	}
 }
 
-// Remake loses a stream, with all that is in it.
+// Remake loses a stream, with all that is in it, as a hub does that begins anew on an empty disk: what it was asked before, and had not done, is lost too.
 func (w *World) Remake() {
 	s := w.pick()
 	if s == nil {
@@ -258,6 +259,9 @@ func (w *World) Remake() {
 	}
 	w.Note("%s: lost", s.name)
 	delete(w.streams, s.name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flights = slices.DeleteFunc(w.flights, func(f *flight) bool { return f.kind == request })
 }
 
 // Gone tells whether retention, or worse, has taken an entry.
