@@ -38,6 +38,16 @@ func (b *Bus) NewCommands(h func(bucket int, body []byte, reply func([]byte))) *
 
 // Add serves more buckets; the hub sends their commands here when it returns.
 func (c *Commands) Add(buckets ...int) error {
+	if err := c.subscribe(buckets); err != nil {
+		return err
+	}
+	if err := c.bus.nc.Flush(); err != nil && !c.bus.nc.IsReconnecting() {
+		return fmt.Errorf("serve commands: %w", err)
+	}
+	return nil
+}
+
+func (c *Commands) subscribe(buckets []int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range buckets {
@@ -49,9 +59,6 @@ func (c *Commands) Add(buckets ...int) error {
 			return fmt.Errorf("serve commands of bucket %d: %w", n, err)
 		}
 		c.subs[n] = s
-	}
-	if err := c.bus.nc.Flush(); err != nil && !c.bus.nc.IsReconnecting() {
-		return fmt.Errorf("serve commands: %w", err)
 	}
 	return nil
 }

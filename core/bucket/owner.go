@@ -44,7 +44,7 @@ type Owner struct {
 	slots   *semaphore.Weighted // of take-overs under way
 	rivals  *rivals
 	clock   *clock
-	tails   tails
+	tails   *tails
 	away    away // the history
 	ready   chan struct{}
 	// Of what buckets read while they execute.
@@ -74,7 +74,7 @@ func New(cfg Config) *Owner {
 	var salt [6]byte
 	rand.Read(salt[:]) // never fails
 	o := &Owner{cfg: cfg, log: cfg.Logger, label: cfg.Name + "/" + hex.EncodeToString(salt[:]), ready: make(chan struct{}),
-		slots: semaphore.NewWeighted(takeOvers), rivals: newRivals(), clock: clock}
+		slots: semaphore.NewWeighted(takeOvers), rivals: newRivals(), clock: clock, tails: newTails()}
 	o.dirOutage.store, o.histOutage.store = "directory", "history"
 	for n := range o.buckets {
 		o.buckets[n] = newBucket(o, n)
