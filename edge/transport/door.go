@@ -38,8 +38,8 @@ type door struct {
 	once    sync.Once
 }
 
-func newDoor(l net.Listener, patience time.Duration, most, perSecond int) *door {
-	return &door{Listener: l, patience: patience, most: most, lobby: newLobby(perSecond, most), out: make(chan net.Conn), ended: make(chan struct{}),
+func newDoor(l net.Listener, patience time.Duration, most, perSecond int, guests *guests) *door {
+	return &door{Listener: l, patience: patience, most: most, lobby: newLobby(perSecond, most, guests), out: make(chan net.Conn), ended: make(chan struct{}),
 		leave: func() {}, failed: make(chan struct{}), waiting: list.New()}
 }
 

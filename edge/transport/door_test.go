@@ -67,7 +67,7 @@ func TestDoorCloses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDoor(l, time.Minute, 1, 1000)
+	d := newDoor(l, time.Minute, 1, 1000, newGuests())
 	got := make(chan error, 2)
 	accept := func() {
 		_, err := d.Accept()

@@ -1,39 +1,34 @@
 package transport
 
 import (
-	"container/list"
 	"context"
 	"net"
-	"net/netip"
 	"sync"
 
 	"golang.org/x/time/rate"
 )
 
 // A lobby has connections wait for their turn while more of them come than the edge takes in a second, so that those who are there do not feel
-// it: an edge that died sends all its clients at once, and handshakes are the dearest thing that a stranger can ask for. Sites have turns one
-// after the other, however many connections each has waiting. Any goroutine may call it.
+// it: an edge that died sends all its clients at once, and handshakes are the dearest thing that a stranger can ask for. Sites that are guests
+// already, whose people open a connection more, have every other turn: they do not wait behind ten thousand strangers, nor strangers behind a
+// site that floods. Any goroutine may call it.
 type lobby struct {
-	limit *rate.Limiter
-	most  int // who wait, half of them from one site
+	limit  *rate.Limiter
+	most   int // who wait, half of them from one site
+	guests *guests
 
-	mu    sync.Mutex
-	sites map[netip.Prefix]*list.Element // of turns
-	turns *list.List                     // of *arrivals, none empty; the first is next
-	n     int
-	ended bool
-	wake  chan struct{} // cap 1: somebody has come
+	mu      sync.Mutex
+	friends *line // of sites that were guests when they came
+	rest    *line
+	turn    bool // of friends
+	n       int
+	ended   bool
+	wake    chan struct{} // cap 1: somebody has come
 }
 
-// arrivals are the connections of one site, first come first served.
-type arrivals struct {
-	site  netip.Prefix
-	conns []net.Conn
-}
-
-func newLobby(perSecond, most int) *lobby {
+func newLobby(perSecond, most int, guests *guests) *lobby {
 	return &lobby{limit: rate.NewLimiter(rate.Limit(perSecond), max(1, perSecond/20)), // what comes at once is felt
-		most: most, sites: map[netip.Prefix]*list.Element{}, turns: list.New(), wake: make(chan struct{}, 1)}
+		most: most, guests: guests, friends: newLine(), rest: newLine(), wake: make(chan struct{}, 1)}
 }
 
 // enter takes c; false if it is full.
@@ -42,16 +37,14 @@ func (l *lobby) enter(c net.Conn) bool {
 	site := Site(host)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.sites[site]
-	if l.ended || l.n >= l.most || e != nil && len(e.Value.(*arrivals).conns) >= max(1, l.most/2) {
+	if l.ended || l.n >= l.most || l.friends.of(site)+l.rest.of(site) >= max(1, l.most/2) {
 		return false
 	}
-	if e == nil {
-		e = l.turns.PushBack(&arrivals{site: site})
-		l.sites[site] = e
+	if l.guests.has(site) {
+		l.friends.add(site, c)
+	} else {
+		l.rest.add(site, c)
 	}
-	a := e.Value.(*arrivals)
-	a.conns = append(a.conns, c)
 	l.n++
 	inLobby.Inc()
 	select {
@@ -71,21 +64,18 @@ func (l *lobby) waiting() int {
 func (l *lobby) next() net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.turns.Front()
-	if e == nil {
-		return nil
+	first, second := l.rest, l.friends
+	if l.turn = !l.turn; l.turn {
+		first, second = second, first
 	}
-	a := e.Value.(*arrivals)
-	c := a.conns[0]
-	a.conns[0] = nil
-	if a.conns = a.conns[1:]; len(a.conns) > 0 {
-		l.turns.MoveToBack(e)
-	} else {
-		l.turns.Remove(e)
-		delete(l.sites, a.site)
+	c := first.next()
+	if c == nil {
+		c = second.next()
 	}
-	l.n--
-	inLobby.Dec()
+	if c != nil {
+		l.n--
+		inLobby.Dec()
+	}
 	return c
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func (v *visitor) Close() error         { v.closed = true; return nil }
 func TestLobbyTakesTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const perSecond, crowd, few = 100, 50, 3
-		l := newLobby(perSecond, 1000)
+		l := newLobby(perSecond, 1000, newGuests())
 		for i := range crowd + few {
 			v := &visitor{addr: "192.0.2.1:1"}
 			if i >= crowd {
@@ -58,11 +59,66 @@ func TestLobbyTakesTurns(t *testing.T) {
 	})
 }
 
+// A hundred sites have come before a site that is there already opens two connections more: those have every other turn. Where a guest floods,
+// strangers have the others.
+func TestLobbyKnowsItsGuests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const strangers, more = 100, 2
+		g := newGuests()
+		here := Site("198.51.100.7")
+		g.come(here)
+		l := newLobby(100, 1000, g)
+		for i := range strangers {
+			l.enter(&visitor{addr: fmt.Sprintf("192.0.2.%d:1", i)})
+		}
+		for range more {
+			l.enter(&visitor{addr: "198.51.100.7:1"})
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		out := make(chan net.Conn)
+		go l.run(ctx, out)
+		guest := func() bool { return (<-out).(*visitor).addr == "198.51.100.7:1" }
+		for i := range 2 * more {
+			if guest() != (i%2 == 0) {
+				t.Errorf("turn %d: a guest in a stranger's, or a stranger in a guest's", i)
+			}
+		}
+		for range strangers {
+			l.enter(&visitor{addr: "198.51.100.7:1"})
+		}
+		n := 0
+		for range strangers {
+			if guest() {
+				n++
+			}
+		}
+		if n != strangers/2 {
+			t.Errorf("a guest that floods had %d of %d turns, want half", n, strangers)
+		}
+		for range strangers - more {
+			guest()
+		}
+		g.leave(here)
+		if l.enter(&visitor{addr: "192.0.2.1:1"}); guest() {
+			t.Error("a guest came who had not entered")
+		}
+		for i := range 4 {
+			l.enter(&visitor{addr: []string{"198.51.100.7:1", "192.0.2.1:1"}[i%2]})
+		}
+		for i := range 4 {
+			if guest() != (i%2 == 0) {
+				t.Errorf("turn %d: who has left is still a guest", i)
+			}
+		}
+	})
+}
+
 // One site gets half of the lobby, all together no more than it has; who waits when it closes is closed, and nobody comes in afterwards.
 func TestLobbyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 10
-		l := newLobby(1, most)
+		l := newLobby(1, most, newGuests())
 		var in []*visitor
 		for _, addr := range []string{"192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1"} {
 			n := 0

@@ -43,6 +43,8 @@ type Server struct {
 	plain net.Listener
 	tls   net.Listener
 	open  atomic.Int64
+	// guests have connections, on whichever port.
+	guests *guests
 
 	mu    sync.Mutex
 	conns map[*webSocket]struct{}
@@ -70,7 +72,7 @@ func Listen(cfg Config) (*Server, error) {
 	if cfg.TLSAddr != "" && cfg.Cert == nil {
 		return nil, fmt.Errorf("transport: TLS address %s: no certificate", cfg.TLSAddr)
 	}
-	s := &Server{cfg: cfg, conns: map[*webSocket]struct{}{}}
+	s := &Server{cfg: cfg, guests: newGuests(), conns: map[*webSocket]struct{}{}}
 	s.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serveHTTP),
 		ReadHeaderTimeout:            cfg.Handshake,
@@ -111,7 +113,7 @@ func (s *Server) door(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDoor(l, s.cfg.Handshake, min(mostWaiting, max(files()/4, 64)), s.cfg.Connects), nil
+	return newDoor(l, s.cfg.Handshake, min(mostWaiting, max(files()/4, 64)), s.cfg.Connects, s.guests), nil
 }
 
 // loopbackOnly refuses addresses that others could reach: tokens must not cross a network in plain text.

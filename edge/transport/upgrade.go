@@ -77,6 +77,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(c *webSocket, req Request, code proto.CloseCode, early []byte) {
 	defer s.remove(c)
 	defer s.open.Add(-1)
+	site := Site(req.Remote)
+	s.guests.come(site)
+	defer s.guests.leave(site)
 	if code != 0 {
 		c.Close(code)
 		c.serve(early, ignore{})
