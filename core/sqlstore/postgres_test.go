@@ -68,7 +68,7 @@ func TestMigrateAtOnce(t *testing.T) {
 
 func TestReadersCannotWrite(t *testing.T) {
 	s, _ := openTest(t)
-	if _, err := s.read.Exec(`DELETE FROM logins`); err == nil {
+	if _, err := s.read.(*sql.DB).Exec(`DELETE FROM logins`); err == nil {
 		t.Error("a reading connection wrote")
 	}
 }

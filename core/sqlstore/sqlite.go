@@ -44,7 +44,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	s := &Store{write: write, read: read}
+	s := &Store{write: write, read: newPrepared(read)}
 	s.durably = s.synced
 	return s, nil
 }

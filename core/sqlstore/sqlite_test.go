@@ -33,7 +33,7 @@ func TestOpenSQLite(t *testing.T) {
 			t.Errorf("%s: mode %v, want 0600", filepath.Base(name), info.Mode())
 		}
 	}
-	if _, err := s.read.Exec(`DELETE FROM logins`); err == nil {
+	if _, err := s.read.(*prepared).Exec(`DELETE FROM logins`); err == nil {
 		t.Error("a reading connection wrote")
 	}
 	var mode string

@@ -18,7 +18,7 @@ import (
 // A Store is a core.Directory in one database.
 type Store struct {
 	write *sql.DB // SQLite: one connection
-	read  *sql.DB
+	read  reader
 
 	// durably runs a change that the log cannot repeat.
 	durably func(ctx context.Context, f func(tx *sql.Tx) error) error
@@ -28,9 +28,6 @@ var _ core.Directory = (*Store)(nil)
 
 // Close closes the database.
 func (s *Store) Close() error {
-	if s.read == s.write {
-		return s.write.Close()
-	}
 	return errors.Join(s.read.Close(), s.write.Close())
 }
 
@@ -38,6 +35,12 @@ func (s *Store) Close() error {
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// A reader is a pool of connections that only read.
+type reader interface {
+	querier
+	Close() error
 }
 
 // beginner is what *sql.DB and *sql.Conn have in common.
