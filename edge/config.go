@@ -41,7 +41,7 @@ type Config struct {
 	RingEvents  int // dispatches kept per session for RESUME; default 4096
 	RingBytes   int // of their bodies; default 4 MiB, at most a quarter of QueueBytes, so that a replay fits the queue
 	MaxConns    int // gateway connections at once; default 100,000
-	Connects    int // new connections per second on each port; more wait their turn; default 500 per processor
+	Connects    int // new connections per second on each port; more wait their turn; default 250 per processor
 	MaxRequests int // REST requests under way at once, beyond: 503; default 1024
 	Identifies  int // asked of the cores at once; more wait their turn; default 64
 

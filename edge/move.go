@@ -88,20 +88,28 @@ func (v *move) looks() proto.Status {
 	return proto.StatusOnline
 }
 
+// resumePatience is how long a client of a herd waits before a core is asked: to be sent away, and come again as the last, takes longer. Clients
+// wait for RESUMED without a bound as long as their heartbeats are answered; some give up after a minute.
+const resumePatience = 25 * time.Second
+
 // resumeElsewhere asks the cores where the session is and what its client has.
 func (l *loop) resumeElsewhere(m resumeAsk) {
 	c := m.client
 	c.phase = identifying
 	l.task(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
-		defer cancel()
+		turn := time.NewTimer(resumePatience)
+		defer turn.Stop()
 		select {
 		case l.locating <- struct{}{}:
 			defer func() { <-l.locating }()
+		case <-turn.C:
+			l.post(located{m, nil, &herdError{maxStartWait}})
+			return
 		case <-ctx.Done():
-			l.post(located{m, nil, ctx.Err()})
 			return
 		}
+		ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+		defer cancel()
 		ans, err := l.cores.locate(ctx, &pb.ResumeCall{Token: m.token, Session: m.id, S: m.seq, Edge: l.cfg.Name, Boot: l.journal.Boot()})
 		l.post(located{m, ans, err})
 	})

@@ -17,10 +17,11 @@ import (
 const (
 	journalBatch    = 4096 // records of one answer: an edge may write a million within Retention
 	journalBytesAt  = 4 << 20
-	journalPatience = 5 * time.Second // for all of a journal
-	journalBoots    = 32              // of one edge that are remembered
-	journalWeight   = 512 << 20       // bytes of memory, about, of all that is remembered
-	journalAhead    = 3 * time.Second // between readings of what nobody has asked for yet
+	journalPatience = 5 * time.Second       // for all of a journal
+	journalBoots    = 32                    // of one edge that are remembered
+	journalWeight   = 512 << 20             // bytes of memory, about, of all that is remembered
+	journalAhead    = 3 * time.Second       // between readings of what nobody has asked for yet
+	journalGather   = 10 * time.Millisecond // between readings of one that many ask for
 )
 
 // A JournalIndex is what one boot of an edge wrote.
@@ -41,8 +42,9 @@ type JournalReader struct {
 
 // An edgeJournal is what was read of one edge.
 type edgeJournal struct {
-	turn chan struct{} // held by who reads; what follows is its holder's
-	next uint64        // sequence to read from
+	turn  chan struct{} // held by who reads; what follows is its holder's
+	next  uint64        // sequence to read from
+	begin time.Time     // of the last reading
 
 	mu     sync.Mutex
 	begun  uint64 // readings that began
@@ -177,10 +179,21 @@ func (r *JournalReader) refresh(ctx context.Context, name string, e *edgeJournal
 	}
 	defer func() { <-e.turn }()
 	e.mu.Lock()
-	if e.done > asked {
-		e.mu.Unlock()
+	known := e.done > asked
+	e.mu.Unlock()
+	if known {
 		return nil
 	}
+	// Of a herd many ask within a moment: they wait for each other, and share a reading.
+	if d := time.Until(e.begin.Add(journalGather)); d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	e.begin = time.Now()
+	e.mu.Lock()
 	e.begun++
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, journalPatience)

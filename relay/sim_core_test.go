@@ -303,13 +303,14 @@ func (s *simulation) conns() []*sim.Conn {
 	return all
 }
 
-// remake is a hub that lost its disk: all lose their connection with it.
+// remake is a hub that lost its disk: all lose their connection with it, and a process takes some time to begin.
 func (s *simulation) remake() {
 	s.w.Remake()
 	s.remakes++
 	for _, c := range s.conns() {
 		c.Break()
 	}
+	s.w.Pass(100 * time.Millisecond)
 }
 
 // age has the log's oldest entries go: what the stores have had for long, and no take-over under way has to replay.

@@ -28,7 +28,7 @@ func coreCommand(a *app) *cobra.Command {
 		config.Key{Name: "log-streams", Default: "1", Kind: "N", Usage: "streams that the event log is spread over, fixed when it is made; 16 for a large region"},
 		config.Key{Name: "log-gib", Default: "0", Kind: "N", Usage: "GiB that each hub keeps of the log at most, beyond which its oldest entries go; 0 for no bound"},
 		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
-		config.Key{Name: "admit", Default: "500", Kind: "N", Usage: "sessions that this core lets begin a second, and as many that move between edges; of a herd the rest waits, up to 10 s, or is sent away to come back"},
+		config.Key{Name: "admit", Default: "0", Kind: "N", Usage: "sessions that this core lets begin a second, and as many that move between edges; of a herd the rest waits, up to 10 s, or is sent away to come back; 0 = 200 per processor"},
 		config.Key{Name: "access-life", Default: "1h", Kind: "DURATION", Usage: "how long a person's token is valid without refresh"},
 		keyPresenceTTL,
 		keyMeshCert, keyMeshKey, keyMeshCA, keySecret, keyAdmin, keyLog)
@@ -47,7 +47,7 @@ REST, identify and snapshots over NATS. It listens on no port of its own but its
 		level, admin := logLevel(v), v.Loopback("admin", whyAdmin)
 		v.Need("hub")
 		cfg := server.Config{Name: v.Need("name"), Region: v.Need("region"), DataDir: v.Need("data"), HubURL: strings.Join(v.URLs("hub", "nats"), ","),
-			LogStreams: v.Int("log-streams", 1, relay.MaxStreams), LogBytes: int64(v.Int("log-gib", 0, 1<<16)) << 30, RateLimits: v.Switch("rate-limits"), Admit: v.Int("admit", 1, 1_000_000), AccessLife: v.Duration("access-life", time.Minute, 30*24*time.Hour),
+			LogStreams: v.Int("log-streams", 1, relay.MaxStreams), LogBytes: int64(v.Int("log-gib", 0, 1<<16)) << 30, RateLimits: v.Switch("rate-limits"), Admit: v.Int("admit", 0, 1_000_000), AccessLife: v.Duration("access-life", time.Minute, 30*24*time.Hour),
 			Postgres: postgres(v), Redis: redisOf(v), Hasher: hasher}
 		cfg.Presence = v.Duration("presence-ttl", time.Second, core.PresenceTTL)
 		cfg.CQL = clusterOf(v, v.Int("cql-replication", 1, 9))

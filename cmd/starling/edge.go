@@ -22,7 +22,7 @@ func edgeCommand(a *app) *cobra.Command {
 		config.Key{Name: "tls-key", Default: "", Kind: "FILE", Usage: "PEM key of the certificate"},
 		config.Key{Name: "public-url", Default: "", Kind: "URL", Usage: "http(s)://host:port that clients are told; empty for the edge's own address"},
 		config.Key{Name: "drain-window", Default: "10s", Kind: "DURATION", Usage: "time over which clients are sent elsewhere before the edge stops"},
-		config.Key{Name: "connects", Default: "0", Kind: "N", Usage: "new connections served a second on each port, REST among them; of a herd the rest waits, sites by turns; 0 = 500 per processor"},
+		config.Key{Name: "connects", Default: "0", Kind: "N", Usage: "new connections served a second on each port, REST among them; of a herd the rest waits, sites by turns; 0 = 250 per processor"},
 		keyPresenceTTL, keyMeshCert, keyMeshKey, keyMeshCA, keySecret, keyAdmin, keyLog)
 	return a.command(&cobra.Command{
 		Short: "Hold the connections of clients",

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,7 @@ func init() {
 }
 
 const (
-	defaultAdmit  = 500              // a second, of each kind
+	defaultAdmit  = 200              // a second and processor, of each kind
 	admitPatience = 10 * time.Second // READY may take so long
 	admitSoon     = 20 * time.Millisecond
 )
@@ -32,7 +33,7 @@ type admission struct{ begin, move *rate.Limiter }
 
 func newAdmission(perSecond int) *admission {
 	if perSecond <= 0 {
-		perSecond = defaultAdmit
+		perSecond = defaultAdmit * runtime.GOMAXPROCS(0)
 	}
 	burst := max(10, perSecond/20) // what comes at once is felt by who is there
 	return &admission{begin: rate.NewLimiter(rate.Limit(perSecond), burst), move: rate.NewLimiter(rate.Limit(perSecond), burst)}

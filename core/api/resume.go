@@ -25,6 +25,9 @@ const (
 	resumeHeld    = 250 // milliseconds that a resume waits here for its turn: to be told of it, and ask again, costs more
 )
 
+// releaseAgain is after how long an edge is asked once more to let go of a session, and then again.
+var releaseAgain = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond}
+
 // begin makes the session_id of a session that starts, of what its edge says and the core knows.
 func (s *Server) begin(o *pb.SessionOrigin, who identity, out *pb.IdentifyAnswer) error {
 	if err := relay.CheckName(o.Edge); err != nil {
@@ -145,7 +148,7 @@ func (h holders) Release(ctx context.Context, edge string, call *pb.ReleaseCall)
 	if err := relay.CheckName(edge); err != nil {
 		return nil, err
 	}
-	b, err := h.bus.Request(ctx, relay.EdgeSubject(edge), encode(call))
+	b, err := h.ask(ctx, relay.EdgeSubject(edge), encode(call))
 	if errors.Is(err, relay.ErrNobody) {
 		return nil, fmt.Errorf("%w: %s", resume.ErrNobody, edge)
 	}
@@ -160,6 +163,35 @@ func (h holders) Release(ctx context.Context, edge string, call *pb.ReleaseCall)
 		return nil, fmt.Errorf("answer of %s: %w", edge, err)
 	}
 	return out, nil
+}
+
+// ask repeats a question to an edge that is slow to answer, and takes what comes first: of what an edge that dies was asked in its last moment
+// nobody tells, while whoever asks again hears at once that there is nobody.
+func (h holders) ask(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		body []byte
+		err  error
+	}
+	answers := make(chan answer, 1+len(releaseAgain))
+	request := func() {
+		b, err := h.bus.Request(ctx, subject, body)
+		answers <- answer{b, err}
+	}
+	go request()
+	for _, d := range releaseAgain {
+		t := time.NewTimer(d)
+		select {
+		case a := <-answers:
+			t.Stop()
+			return a.body, a.err
+		case <-t.C:
+			go request()
+		}
+	}
+	a := <-answers // ctx ends them all
+	return a.body, a.err
 }
 
 // Tombs are the relay's, as the resume service wants them.

@@ -29,7 +29,7 @@ type Config struct {
 	Origins    []string      // origins that browsers may come from; empty or "*" = any; requests without Origin always may
 	QueueBytes int           // that may wait per connection before CloseSlow; default 16 MiB
 	MaxConns   int           // gateway connections at once; default 100,000; beyond: HTTP 503
-	Connects   int           // new connections per second on each port, REST among them; more wait their turn; default 500 per processor
+	Connects   int           // new connections per second on each port, REST among them; more wait their turn; default 250 per processor
 	Handshake  time.Duration // for the first byte, then for TLS, then for the request's header; default 5 s
 	Log        *slog.Logger
 }
@@ -61,7 +61,7 @@ func Listen(cfg Config) (*Server, error) {
 		cfg.MaxConns = 100_000
 	}
 	if cfg.Connects == 0 {
-		cfg.Connects = 500 * runtime.GOMAXPROCS(0)
+		cfg.Connects = 250 * runtime.GOMAXPROCS(0)
 	}
 	if cfg.Handshake == 0 {
 		cfg.Handshake = 5 * time.Second
