@@ -101,6 +101,9 @@ func (b *sandbox) take(l *loop, s *session, e *event) {
 // replay is what the session is told from the spans' positions on: the very code that serves sessions live works on the guilds as they were, by
 // the rights of each moment. Buckets are merged in one order, which depends on nothing but the log and the positions (resume.md, rule 10).
 func (v *scene) replay() ([]told, error) {
+	if v.silent() {
+		return nil, nil
+	}
 	l, s, err := v.stage()
 	if err != nil {
 		return nil, err
@@ -127,6 +130,23 @@ func (v *scene) replay() ([]told, error) {
 		h.time = max(h.time, h.rest[0].entry.TimeMs)
 	}
 	return l.sandbox.told, l.sandbox.failed
+}
+
+// silent tells whether there is nothing that the session could have missed, as where an edge died that had told all: then no guild is looked at.
+func (v *scene) silent() bool {
+	if v.ranks != nil {
+		return false
+	}
+	for id := range v.guilds {
+		if v.spans[id.Bucket()] == nil {
+			return false
+		}
+	}
+	n := 0
+	for _, sp := range v.spans {
+		sp.events(func(uint64, int, *pb.Event) { n++ })
+	}
+	return n == 0
 }
 
 // play applies what is behind the position of one entry.

@@ -48,11 +48,7 @@ type leaving struct {
 }
 
 func newReporter(l *loop) *reporter {
-	r := &reporter{loop: l, users: map[proto.ID]*subject{}}
-	for i := range r.slots {
-		r.slots[i] = map[proto.ID]struct{}{}
-	}
-	return r
+	return &reporter{loop: l, users: map[proto.ID]*subject{}}
 }
 
 // slotOf spreads users; the low bits of an id are a count within a millisecond, the next ones the bucket.
@@ -66,7 +62,11 @@ func (r *reporter) show(s *session) {
 	if u == nil {
 		u = &subject{sessions: map[*session]struct{}{}}
 		r.users[s.user] = u
-		r.slots[slotOf(s.user)][s.user] = struct{}{}
+		slot := &r.slots[slotOf(s.user)]
+		if *slot == nil { // a replay's loop has one user
+			*slot = map[proto.ID]struct{}{}
+		}
+		(*slot)[s.user] = struct{}{}
 	}
 	u.sessions[s] = struct{}{}
 	r.changed(s.user)
