@@ -1,10 +1,7 @@
 package mesh
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"syscall"
 )
 
@@ -22,24 +19,14 @@ func (m *Mesh) Role(name string) (Role, error) {
 	return Role{}, fmt.Errorf("no role %q in mesh.json", name)
 }
 
-// Nice makes a role give way to others, as if it were on a machine of its own, where it runs as a process.
-func (m *Mesh) Nice(name string, nice int) error {
+// GiveWay is GiveWay of a role, where it runs as a process.
+func (m *Mesh) GiveWay(name string) error {
 	r, err := m.Role(name)
 	if err != nil {
 		return err
 	}
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", r.PID))
-	if err != nil {
+	if err := GiveWay(r.PID); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
-	}
-	for _, t := range threads { // each has a niceness of its own
-		id, err := strconv.Atoi(t.Name())
-		if err != nil {
-			return err
-		}
-		if err := syscall.Setpriority(syscall.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("%s: %w", name, err)
-		}
 	}
 	return nil
 }

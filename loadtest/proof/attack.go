@@ -26,7 +26,7 @@ const (
 // attack measures honest clients alone, then while others attack, and looks whether the mesh has its memory back afterwards.
 func (w *wire) attack(ctx context.Context) error {
 	w.r.note("honest clients alone: %d/s for %v", honestRate, honestLasting)
-	usual, err := w.honest(ctx, honestLasting)
+	usual, err := w.talkOnce(ctx, honestLasting)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (w *wire) attack(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, a.kill())
 	}
-	under, err := w.honest(ctx, honestLasting)
+	under, err := w.talkOnce(ctx, honestLasting)
 	ended, _ := usedCPU(w.m.PID())
 	w.r.note("%s", ended.since(began))
 	got, err2 := a.stop()
@@ -59,8 +59,8 @@ func (w *wire) attack(ctx context.Context) error {
 			float64(got.Calls) >= .9*attackRate*seconds && float64(got.Logins) >= .9*loginRate*seconds && float64(got.Frames) >= .9*frameRate*seconds && got.Sockets >= idleSockets)
 	}
 	p99 := quantile(usual, .99)
-	w.r.atMost(fmt.Sprintf("honest p99 under attack (%d hostile calls/s, %d half-open sockets, password hashes), usual %v; attackers are a process of "+
-		"nice %d, as they would be elsewhere", attackRate, idleSockets, p99.Round(100*time.Microsecond), attackersNice), time.Duration(float64(p99)*slowdown),
+	w.r.atMost(fmt.Sprintf("honest p99 under attack (%d hostile calls/s, %d half-open sockets, password hashes), usual %v; attackers are a process that has "+
+		"what processors are left (SCHED_IDLE), as they would be elsewhere", attackRate, idleSockets, p99.Round(100*time.Microsecond)), time.Duration(float64(p99)*slowdown),
 		quantile(under, .99), fmt.Sprintf(" (p50 %v, usual %v)", quantile(under, .5).Round(100*time.Microsecond), quantile(usual, .5).Round(100*time.Microsecond)))
 	after := before
 	for until := time.Now().Add(memoryWait); ; {
@@ -76,10 +76,10 @@ func (w *wire) attack(ctx context.Context) error {
 	return nil
 }
 
-// attack is the process that attacks: this program again. It is nice, because the machine's cores are the mesh's: who attacks a mesh does it
+// attack is the process that attacks: this program again. It gives way, because the machine's cores are the mesh's: who attacks a mesh does it
 // from elsewhere. That it attacks as hard as it is to is a line of its own.
 type attack struct {
-	*niceProcess
+	*elsewhere
 	out bytes.Buffer
 }
 
@@ -90,7 +90,7 @@ func (w *wire) startAttack(ctx context.Context) (*attack, error) {
 	}
 	a := &attack{}
 	var err error
-	a.niceProcess, err = startNice(ctx, attackersName, o, func(cmd *exec.Cmd) error { cmd.Stdout = &a.out; return nil })
+	a.elsewhere, err = startElsewhere(ctx, attackersName, o, func(cmd *exec.Cmd) error { cmd.Stdout = &a.out; return nil })
 	return a, err
 }
 

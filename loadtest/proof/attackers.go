@@ -17,12 +17,10 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/starling-chat/starling/loadtest/client"
+	"github.com/starling-chat/starling/loadtest/mesh"
 )
 
-const (
-	attackersName = "attackers" // the hidden subcommand
-	attackersNice = 19
-)
+const attackersName = "attackers" // the hidden subcommand
 
 func init() {
 	proofs[attackersName] = func(_ context.Context, r *report, _ []string) error { return runAttackers(os.Stdin, r.out) }
@@ -48,7 +46,7 @@ type outcome struct {
 
 // runAttackers reads orders, attacks until in ends, and writes the outcome.
 func runAttackers(in io.Reader, out io.Writer) error {
-	if err := beNice(); err != nil {
+	if err := giveWay(); err != nil {
 		return err
 	}
 	r := bufio.NewReader(in)
@@ -79,10 +77,9 @@ func runAttackers(in io.Reader, out io.Writer) error {
 	return err
 }
 
-// beNice makes the process give way to the mesh, and lets it have as many sockets as it may.
-func beNice() error {
-	// Of all threads: Linux has a niceness per thread, but sets that of a group for every one of its threads.
-	if err := syscall.Setpriority(syscall.PRIO_PGRP, 0, attackersNice); err != nil {
+// giveWay makes the process give way to the mesh, and lets it have as many sockets as it may.
+func giveWay() error {
+	if err := mesh.GiveWay(os.Getpid()); err != nil {
 		return err
 	}
 	var limit syscall.Rlimit

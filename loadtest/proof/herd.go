@@ -55,18 +55,23 @@ func proveHerd(ctx context.Context, r *report) error {
 		return fmt.Errorf("herd: %q: %w\n%s", line, err, m.LogTail(20))
 	}
 	r.note("honest clients at the other edges: %d/s for %v", honestRate, herdLasting)
-	usual, err := w.honest(ctx, herdLasting)
+	p, err := w.honest(ctx, 2*herdLasting)
 	if err != nil {
 		return err
 	}
-	if err := m.Nice("edge-3", attackersNice); err != nil {
+	defer p.leave()
+	usual, err := p.talk(ctx, herdLasting)
+	if err != nil {
+		return err
+	}
+	if err := m.GiveWay("edge-3"); err != nil {
 		return err
 	}
 	r.note("edge-3 is killed")
 	if err := m.Signal("edge-3", syscall.SIGKILL); err != nil {
 		return err
 	}
-	during, err := w.honest(ctx, herdLasting)
+	during, err := p.talk(ctx, herdLasting)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, m.LogTail(20))
 	}
@@ -83,8 +88,8 @@ func proveHerd(ctx context.Context, r *report) error {
 			quantile(got.Times, .95).Round(10*time.Millisecond), herdBackoff, got.Tries), got.Last <= herdBack && len(got.Times) == got.Sessions)
 	r.line("of these, sessions that had to identify anew", "0", fmt.Sprint(got.Anew), got.Anew == 0)
 	p99 := quantile(usual, .99)
-	r.atMost(fmt.Sprintf("p99 of clients at other edges for the %v from the kill, usual %v; the herd and the edge that dies are processes of nice %d, as they would be elsewhere",
-		herdLasting, p99.Round(100*time.Microsecond), attackersNice), time.Duration(float64(p99)*herdSlowdown), quantile(during, .99),
+	r.atMost(fmt.Sprintf("p99 of clients at other edges for the %v from the kill, usual %v; the herd and the edge that dies have what processors are left (SCHED_IDLE), as they would be elsewhere",
+		herdLasting, p99.Round(100*time.Microsecond)), time.Duration(float64(p99)*herdSlowdown), quantile(during, .99),
 		fmt.Sprintf(" (p50 %v, usual %v)", quantile(during, .5).Round(100*time.Microsecond), quantile(usual, .5).Round(100*time.Microsecond)))
 	return nil
 }
@@ -114,14 +119,14 @@ func (w *wire) herdPeople(ctx context.Context) ([]string, error) {
 
 // A herd is the process that has the sessions: this program again.
 type herd struct {
-	*niceProcess
+	*elsewhere
 	out *bufio.Reader
 }
 
 func startHerd(ctx context.Context, o herdOrders) (*herd, error) {
 	h := &herd{}
 	var err error
-	h.niceProcess, err = startNice(ctx, herdersName, o, func(cmd *exec.Cmd) error {
+	h.elsewhere, err = startElsewhere(ctx, herdersName, o, func(cmd *exec.Cmd) error {
 		out, err := cmd.StdoutPipe()
 		h.out = bufio.NewReader(out)
 		return err

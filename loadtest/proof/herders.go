@@ -51,6 +51,7 @@ type herdOutcome struct {
 // A herder is one session. Its goroutine owns it but for writes.
 type herder struct {
 	token   string
+	from    net.IP // loopback: each is somebody elsewhere
 	session string
 	s       atomic.Int64
 	mu      sync.Mutex // of writes, and conn
@@ -61,7 +62,7 @@ type herder struct {
 // runHerders reads orders, has all sessions live, says so, lets them come back wherever they lose their sockets, and writes the outcome once all
 // of them have.
 func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
-	if err := beNice(); err != nil {
+	if err := giveWay(); err != nil {
 		return err
 	}
 	r := bufio.NewReader(in)
@@ -81,7 +82,7 @@ func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
 	}()
 	herd := make([]*herder, len(o.Tokens)*o.Each)
 	err = each(len(herd), herdAtOnce, func(i int) error {
-		h := &herder{token: o.Tokens[i%len(o.Tokens)]}
+		h := &herder{token: o.Tokens[i%len(o.Tokens)], from: net.IPv4(127, 1, byte(i/250), byte(1+i%250))}
 		herd[i] = h
 		ctx, stop := context.WithTimeout(ctx, herdLimit)
 		defer stop()
@@ -107,6 +108,7 @@ func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
 		wg.Go(func() {
 			h.until("nothing that is ever sent")
 			ended := time.Now()
+			h.close()
 			resumed, tries := h.comeBack(ctx, o.Others, i)
 			back := time.Now()
 			mu.Lock()
@@ -181,7 +183,8 @@ func (h *herder) comeBack(ctx context.Context, others []string, i int) (resumed 
 }
 
 func (h *herder) dial(ctx context.Context, url string) error {
-	conn, br, _, err := ws.Dial(ctx, url+"?v=10&encoding=json")
+	d := ws.Dialer{NetDial: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: h.from}}).DialContext}
+	conn, br, _, err := d.Dial(ctx, url+"?v=10&encoding=json")
 	if err != nil {
 		return err
 	}

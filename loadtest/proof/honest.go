@@ -23,34 +23,62 @@ const (
 	honestLasting = 8 * time.Second
 )
 
-// honest sends and reads as people do for a while, and gives the times from call to last client, sorted.
-func (w *wire) honest(ctx context.Context, lasting time.Duration) ([]time.Duration, error) {
+// Honest people are there, at both edges: with sockets, and connections for their calls.
+type people struct {
+	w       *wire
+	rest    *client.REST
+	sockets []*socket
+	readers sync.WaitGroup
+	// Of each message, by number, since w.began: when it was to be sent, and when the last has seen it.
+	start, last []atomic.Int64
+	next        int // number of the next message
+}
+
+// honest lets people come who will talk for so long in all.
+func (w *wire) honest(ctx context.Context, lasting time.Duration) (*people, error) {
 	n := honestRate * int(lasting/time.Second)
-	start, last := make([]atomic.Int64, n), make([]atomic.Int64, n)
-	var readers sync.WaitGroup
-	sockets := make([]*socket, honest)
-	for i := range sockets {
+	p := &people{w: w, rest: client.NewREST(w.m.HTTP(0), func(p string) { w.r.note("wire: %s", p) }), start: make([]atomic.Int64, n), last: make([]atomic.Int64, n)}
+	for i := range honest {
 		s, err := connect(ctx, w.m.Gateway(i%mesh.Edges), w.bots[i].Token, n)
 		if err != nil {
+			p.leave()
 			return nil, err
 		}
-		sockets[i] = s
-		readers.Go(func() {
+		p.sockets = append(p.sockets, s)
+		p.readers.Go(func() {
 			s.run(func(k uint32) {
 				if int(k) < n {
 					now := int64(time.Since(w.began))
-					for old := last[k].Load(); old < now && !last[k].CompareAndSwap(old, now); old = last[k].Load() {
+					for old := p.last[k].Load(); old < now && !p.last[k].CompareAndSwap(old, now); old = p.last[k].Load() {
 					}
 				}
 			})
 		})
 	}
-	rest := client.NewREST(w.m.HTTP(0), func(p string) { w.r.note("wire: %s", p) })
-	defer rest.HTTP.CloseIdleConnections()
-	todo, errs := make(chan int, n), make(chan error, senders)
+	return p, nil
+}
+
+func (p *people) leave() {
+	for _, s := range p.sockets {
+		s.conn.Close()
+	}
+	p.readers.Wait()
+	p.rest.HTTP.CloseIdleConnections()
+}
+
+// talk sends and reads as people do for a while, and gives the times from call to last client, sorted.
+func (p *people) talk(ctx context.Context, lasting time.Duration) ([]time.Duration, error) {
+	w, from, to := p.w, p.next, p.next+honestRate*int(lasting/time.Second)
+	p.next = to
+	for _, s := range p.sockets {
+		if err := s.beat(); err != nil {
+			return nil, err
+		}
+	}
+	todo, errs := make(chan int, to-from), make(chan error, senders)
 	var calls sync.WaitGroup
 	for i := range senders {
-		as := rest.As(w.bots[i].Auth()).At(w.m.HTTP(i % mesh.Edges))
+		as := p.rest.As(w.bots[i].Auth()).At(w.m.HTTP(i % mesh.Edges))
 		calls.Go(func() {
 			for k := range todo {
 				a, err := as.Raw(ctx, "POST", fmt.Sprintf("/channels/%s/messages", w.channel), fmt.Sprintf(`{"content":"proof %d"}`, k))
@@ -66,40 +94,47 @@ func (w *wire) honest(ctx context.Context, lasting time.Duration) ([]time.Durati
 	}
 	tick := time.NewTicker(time.Second / honestRate)
 	defer tick.Stop()
-	for k := range n {
+	for k := from; k < to; k++ {
 		<-tick.C
-		start[k].Store(int64(time.Since(w.began)))
+		p.start[k].Store(int64(time.Since(w.began)))
 		todo <- k
 	}
 	close(todo)
 	calls.Wait()
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until) && slices.ContainsFunc(sockets, func(s *socket) bool { return s.count.Load() < int64(n) }); {
+	misses := func(s *socket) bool { return s.count.Load() < int64(to) }
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until) && slices.ContainsFunc(p.sockets, misses); {
 		<-tick.C
 	}
-	for _, s := range sockets {
-		s.conn.Close()
-	}
-	readers.Wait()
 	select {
 	case err := <-errs:
 		return nil, err
 	default:
 	}
+	if i := slices.IndexFunc(p.sockets, misses); i >= 0 {
+		return nil, fmt.Errorf("honest client %d got %d of %d messages", i, p.sockets[i].count.Load(), to)
+	}
 	var delays []time.Duration
 	var slow []string
-	for k := range n {
-		if last[k].Load() == 0 {
-			return nil, fmt.Errorf("honest message %d reached nobody", k)
-		}
-		d := time.Duration(last[k].Load() - start[k].Load())
+	for k := from; k < to; k++ {
+		d := time.Duration(p.last[k].Load() - p.start[k].Load())
 		delays = append(delays, d)
 		if d > p99Aim {
-			slow = append(slow, fmt.Sprintf("%v at %.2fs", d.Round(time.Millisecond), float64(k)/honestRate))
+			slow = append(slow, fmt.Sprintf("%v at %.2fs", d.Round(time.Millisecond), float64(k-from)/honestRate))
 		}
 	}
 	w.r.note("%d over %v: %s", len(slow), p99Aim, strings.Join(slow[:min(len(slow), 40)], ", "))
 	slices.Sort(delays)
 	return delays, nil
+}
+
+// talkOnce is talk of people who come for it and leave.
+func (w *wire) talkOnce(ctx context.Context, lasting time.Duration) ([]time.Duration, error) {
+	p, err := w.honest(ctx, lasting)
+	if err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	return p.talk(ctx, lasting)
 }
 
 // quantile of sorted times.

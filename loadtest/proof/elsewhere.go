@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// A niceProcess is this program again, by a hidden subcommand, which gives way to the mesh: who it stands for would be elsewhere.
-type niceProcess struct {
+// An elsewhere is this program again, by a hidden subcommand, which gives way to the mesh: who it stands for would be elsewhere.
+type elsewhere struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
 
-// startNice runs a subcommand with its orders as a line of JSON; prepare says where its output goes.
-func startNice(ctx context.Context, name string, orders any, prepare func(*exec.Cmd) error) (*niceProcess, error) {
+// startElsewhere runs a subcommand with its orders as a line of JSON; prepare says where its output goes.
+func startElsewhere(ctx context.Context, name string, orders any, prepare func(*exec.Cmd) error) (*elsewhere, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func startNice(ctx context.Context, name string, orders any, prepare func(*exec.
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, exe, name)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it makes its group nice
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err := errors.Join(err, prepare(cmd)); err != nil {
@@ -36,14 +36,14 @@ func startNice(ctx context.Context, name string, orders any, prepare func(*exec.
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &niceProcess{cmd, in}
+	p := &elsewhere{cmd, in}
 	if _, err := in.Write(append(line, '\n')); err != nil {
 		return nil, errors.Join(err, p.kill())
 	}
 	return p, nil
 }
 
-func (p *niceProcess) kill() error {
+func (p *elsewhere) kill() error {
 	p.stdin.Close()
 	p.cmd.Process.Kill()
 	return p.cmd.Wait()
