@@ -44,7 +44,8 @@ type Config struct {
 	Tombs      resume.Tombs    // of sessions that moved
 	Registry   core.Registry   // of the same; nil = in process
 	Now        func() time.Time
-	Admit      int // sessions that begin a second, and as many that move between edges; 0 = 500
+	Near       func(bucket int, body []byte, reply func([]byte)) bool // of an owner in this process, as dispatch.Dispatcher has it; nil = none
+	Admit      int                                                    // sessions that begin a second, and as many that move between edges; 0 = 500
 }
 
 // A Server answers REST calls and the edges' rpcs. Any core's will do: it keeps only caches, seconds old at most where age matters.
@@ -92,7 +93,7 @@ func New(cfg Config) *Server {
 		// Half of the cores are left to messages; 128 wait some 4 s.
 		hasher:  auth.NewHasher(auth.HasherConfig{AtOnce: max(1, runtime.GOMAXPROCS(0)/2), Queue: 128, Command: cfg.Hasher, Log: cfg.Logger}),
 		limiter: cfg.Limiter, channels: newChannelGuilds(cfg.Directory), ready: make(chan struct{})}
-	s.dispatch.Now, s.admit = cfg.Now, newAdmission(cfg.Admit)
+	s.dispatch.Now, s.dispatch.Near, s.admit = cfg.Now, cfg.Near, newAdmission(cfg.Admit)
 	s.who = newIdentities(cfg.Directory, cfg.Keys, cfg.Now)
 	s.signer = resume.NewSigner(cfg.Keys.Derive("session_id", nil))
 	s.resume = s.newResume()

@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	protobuf "google.golang.org/protobuf/proto"
+
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
+	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay/relaytest"
 )
 
@@ -97,4 +101,33 @@ func TestOutboxOverLeases(t *testing.T) {
 		ids, err := w.dir.GuildsOf(t.Context(), bob)
 		return err == nil && slices.Equal(ids, []proto.ID{h.guild})
 	})
+}
+
+// A command from within the process is taken as long as the bucket is the owner's, and answered as one that came over the bus.
+func TestNear(t *testing.T) {
+	w := newWorld(t)
+	o := w.own("core")
+	alice := w.person("alice")
+	n := alice.Bucket()
+	raw, err := protobuf.Marshal(&pb.Command{Id: newCommandID(), Kind: core.KindSnapshotUser, Target: uint64(alice), Bucket: uint32(n),
+		DeadlineMs: time.Now().Add(10 * time.Second).UnixMilli()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan []byte, 1)
+	near := func(n int) bool { return o.Near(n, raw, func(b []byte) { answers <- b }) }
+	if !near(n) {
+		t.Fatal("a bucket that is the owner's is not near")
+	}
+	r := &pb.Result{}
+	if err := protobuf.Unmarshal(<-answers, r); err != nil || r.Status != 200 {
+		t.Errorf("got %v, %v", r, err)
+	}
+	o.Release(n)
+	o.Dismiss(n)
+	for _, n := range []int{n, -1, proto.Buckets} {
+		if near(n) {
+			t.Errorf("bucket %d is near", n)
+		}
+	}
 }

@@ -211,3 +211,19 @@ func (o *Owner) receive(n int, body []byte, reply func([]byte)) {
 	}
 	o.buckets[n].enqueue(&call{raw: body, reply: reply})
 }
+
+// Near takes a command from within this process, as if it had come over the bus, if the bucket is this owner's as far as it knows; false if it is not.
+// reply is called once or never, from any goroutine. Any goroutine may call it.
+func (o *Owner) Near(n int, body []byte, reply func([]byte)) bool {
+	if n < 0 || n >= proto.Buckets {
+		return false
+	}
+	b := o.buckets[n]
+	b.mu.Lock()
+	ours := b.lease != nil && b.lease.ctx.Err() == nil && !b.gone && b.phase.Load() == phaseOwned
+	b.mu.Unlock()
+	if ours {
+		b.enqueue(&call{raw: body, reply: reply})
+	}
+	return ours
+}

@@ -53,6 +53,9 @@ type Bus interface {
 type Dispatcher struct {
 	// Now is the clock that owners judge deadlines by: the log's own, which need not be that of this machine. To be set before the first call.
 	Now func() time.Time
+	// Near, if set, takes a command of a bucket that this very process owns, and says so; the answer may come at any time, or never. It saves the way
+	// through the hub. To be set before the first call.
+	Near func(bucket int, body []byte, reply func([]byte)) bool
 
 	bus      Bus
 	patience time.Duration
@@ -89,12 +92,11 @@ func (d *Dispatcher) Do(ctx context.Context, cmd *pb.Command) (*pb.Result, error
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 
-	subject := relay.CommandSubject(d.bus.Region(), int(cmd.Bucket))
 	tries := relay.NewTries(ctx)
 	defer tries.Close()
 	wait := backoffMin
 	for moves := 0; ; {
-		res, err := d.try(tries, subject, body)
+		res, err := d.try(tries, int(cmd.Bucket), body)
 		if err == nil {
 			if res.Status >= 400 {
 				return nil, asError(res)
@@ -125,8 +127,8 @@ var (
 )
 
 // try sends once more. Its errors are all worth another try.
-func (d *Dispatcher) try(tries *relay.Tries, subject string, body []byte) (*pb.Result, error) {
-	answer, err := tries.Next(tryTimeout, func(ctx context.Context) ([]byte, error) { return d.bus.Request(ctx, subject, body) })
+func (d *Dispatcher) try(tries *relay.Tries, bucket int, body []byte) (*pb.Result, error) {
+	answer, err := tries.Next(tryTimeout, func(ctx context.Context) ([]byte, error) { return d.ask(ctx, bucket, body) })
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +145,22 @@ func (d *Dispatcher) try(tries *relay.Tries, subject string, body []byte) (*pb.R
 		return nil, fmt.Errorf("result: status %d", res.Status)
 	}
 	return &res, nil
+}
+
+// ask brings the command to whoever owns the bucket now.
+func (d *Dispatcher) ask(ctx context.Context, bucket int, body []byte) ([]byte, error) {
+	if d.Near != nil {
+		in := make(chan []byte, 1)
+		if d.Near(bucket, body, func(answer []byte) { in <- answer }) {
+			select {
+			case answer := <-in:
+				return answer, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	return d.bus.Request(ctx, relay.CommandSubject(d.bus.Region(), bucket), body)
 }
 
 func asError(res *pb.Result) error {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 	gproto "google.golang.org/protobuf/proto"
 
+	"github.com/starling-chat/starling/core"
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
@@ -168,4 +169,41 @@ func TestBadCommandIsNotSent(t *testing.T) {
 			t.Errorf("got %v after %d tries, want refusal", err, len(bus.sent))
 		}
 	}
+}
+
+// The owner is in this process: nothing goes over the bus, until the bucket moves on while a command waits, and the next owner answers that. An owner that
+// took a command and died with it is asked over the bus, too.
+func TestOwnerIsNear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus := &scripted{t: t, answers: []func(context.Context) ([]byte, error){result(200, `{"id":"far"}`)}}
+		d := New(bus, slog.New(slog.DiscardHandler))
+		answers := []func(context.Context) ([]byte, error){result(200, `{"id":"near"}`), result(core.StatusMoved, ""), silence}
+		d.Near = func(bucket int, body []byte, reply func([]byte)) bool {
+			if bucket != 17 || len(answers) == 0 || len(body) == 0 {
+				return false
+			}
+			next := answers[0]
+			answers = answers[1:]
+			go func() {
+				if b, err := next(t.Context()); err == nil {
+					reply(b)
+				}
+			}()
+			if len(answers) == 1 { // it moved
+				answers = nil
+			}
+			return true
+		}
+		for i, want := range []string{`{"id":"near"}`, `{"id":"far"}`, `{"id":"far"}`} {
+			if i == 2 {
+				answers = []func(context.Context) ([]byte, error){silence}
+			}
+			if res, err := d.Do(t.Context(), command()); err != nil || string(res.Body) != want {
+				t.Errorf("command %d: got %v, %v, want %s", i, res, err, want)
+			}
+			if len(bus.sent) != i {
+				t.Errorf("%d commands went over the bus after command %d", len(bus.sent), i)
+			}
+		}
+	})
 }

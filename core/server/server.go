@@ -151,7 +151,7 @@ func (s *Server) run(ctx context.Context) error {
 	claims := ownership.New(ownership.Config{Name: s.cfg.Name, Region: s.cfg.Region, Bus: bus, Log: s.log})
 	owner := bucket.New(bucket.Config{Name: s.cfg.Name, Region: s.cfg.Region, Log: eventLog, Bus: bus, Claims: claims, Directory: stores.owned(),
 		History: stores.history, Logger: s.log})
-	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: stores.directory, History: stores.history, Keys: keys, Now: owner.Now,
+	front := api.New(api.Config{Region: s.cfg.Region, Name: s.cfg.Name, Bus: bus, Directory: stores.directory, History: stores.history, Keys: keys, Now: owner.Now, Near: owner.Near,
 		RateLimits: s.cfg.RateLimits, Admit: s.cfg.Admit, AccessLife: s.cfg.AccessLife, Hasher: s.cfg.Hasher, Logger: s.log,
 		Limiter: stores.limiter, Presences: stores.presences, Seats: stores.seats, Journals: journals, Tombs: api.Tombs(tombs), Registry: stores.registry})
 	s.owner.Store(owner)
@@ -159,7 +159,7 @@ func (s *Server) run(ctx context.Context) error {
 	s.bus.Store(bus)
 	s.front.Store(front)
 	commands := dispatch.New(bus, s.log)
-	commands.Now = owner.Now
+	commands.Now, commands.Near = owner.Now, owner.Near
 	s.console.Store(console.New(console.Config{Directory: stores.directory, Owner: owner, Claims: claims, Hub: bus.Peer, Since: time.Now(), Commands: commands, Forget: front.Forget}))
 	about := presence.New(presence.Config{Region: s.cfg.Region, Bus: bus, Presences: stores.presences, Guilds: stores.directory, TTL: s.cfg.Presence, Now: owner.Now, Logger: s.log})
 	return s.serve(ctx, owner, claims, front, about.Run, journals.Run, tombs.Run)
