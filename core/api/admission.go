@@ -35,7 +35,7 @@ func newAdmission(perSecond int) *admission {
 	if perSecond <= 0 {
 		perSecond = defaultAdmit * runtime.GOMAXPROCS(0)
 	}
-	burst := max(10, perSecond/20) // what comes at once is felt by who is there
+	burst := max(10, perSecond/8) // what comes at once is felt by who is there
 	return &admission{begin: rate.NewLimiter(rate.Limit(perSecond), burst), move: rate.NewLimiter(rate.Limit(perSecond), burst)}
 }
 

@@ -27,7 +27,7 @@ type lobby struct {
 }
 
 func newLobby(perSecond, most int, guests *guests) *lobby {
-	return &lobby{limit: rate.NewLimiter(rate.Limit(perSecond), max(1, perSecond/20)), // what comes at once is felt
+	return &lobby{limit: rate.NewLimiter(rate.Limit(perSecond), max(1, perSecond/4)), // a few hundred are no herd
 		most: most, guests: guests, friends: newLine(), rest: newLine(), wake: make(chan struct{}, 1)}
 }
 
