@@ -316,7 +316,8 @@ func (s *simulation) remake() {
 // age has the log's oldest entries go: what the stores have had for long, and no take-over under way has to replay.
 func (s *simulation) age() {
 	for _, b := range s.buckets {
-		if all := s.truth[b]; len(all) > 0 {
+		// What a hub lost before anybody read it no store can have.
+		if all := s.truth[b]; len(all) > 0 && !s.w.Gone(all[len(all)-1]) {
 			s.apply(all[len(all)-1])
 		}
 	}
