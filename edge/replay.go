@@ -142,11 +142,11 @@ func (v *scene) silent() bool {
 			return false
 		}
 	}
-	n := 0
+	silent := true
 	for _, sp := range v.spans {
-		sp.events(func(uint64, int, *pb.Event) { n++ })
+		sp.events(func(uint64, int, *pb.Event) { silent = false })
 	}
-	return n == 0
+	return silent
 }
 
 // play applies what is behind the position of one entry.

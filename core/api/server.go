@@ -44,8 +44,10 @@ type Config struct {
 	Tombs      resume.Tombs    // of sessions that moved
 	Registry   core.Registry   // of the same; nil = in process
 	Now        func() time.Time
-	Near       func(bucket int, body []byte, reply func([]byte)) bool // of an owner in this process, as dispatch.Dispatcher has it; nil = none
-	Admit      int                                                    // sessions that begin a second, and as many that move between edges; 0 = 500
+	// Near is of an owner in this process, as dispatch.Dispatcher has it; nil = none.
+	Near func(bucket int, body []byte, reply func([]byte)) bool
+	// Admit is how many sessions may begin a second, and as many move between edges; 0 = 200 per processor.
+	Admit int
 }
 
 // A Server answers REST calls and the edges' rpcs. Any core's will do: it keeps only caches, seconds old at most where age matters.

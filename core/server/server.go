@@ -43,7 +43,7 @@ type Config struct {
 	LogStreams int            // how many streams the log has, fixed when it is made; 0 = 1
 	LogBytes   int64          // that each hub keeps of the log at most, a day's worth or more; 0 = no bound
 	RateLimits bool           // false: headers only
-	Admit      int            // sessions that may begin here a second, and as many that move between edges; 0 = 500
+	Admit      int            // sessions that may begin here a second, and as many that move between edges; 0 = 200 per processor
 	AccessLife time.Duration  // of a person's JWT; 0 = 15 min
 	Hasher     []string       // program that computes password hashes, see auth.HasherConfig; empty = here
 	Presence   time.Duration  // how long an edge that says nothing is believed; 0 = core.PresenceTTL, which is also the most

@@ -10,6 +10,7 @@ import (
 type line struct {
 	sites map[netip.Prefix]*list.Element // of turns
 	turns *list.List                     // of *arrivals, none empty; the first is next
+	n     int                            // connections
 }
 
 // arrivals are the connections of one site, first come first served.
@@ -18,7 +19,7 @@ type arrivals struct {
 	conns []net.Conn
 }
 
-func newLine() *line { return &line{map[netip.Prefix]*list.Element{}, list.New()} }
+func newLine() *line { return &line{sites: map[netip.Prefix]*list.Element{}, turns: list.New()} }
 
 // of is how many of a site wait.
 func (l *line) of(site netip.Prefix) int {
@@ -36,6 +37,7 @@ func (l *line) add(site netip.Prefix, c net.Conn) {
 	}
 	a := e.Value.(*arrivals)
 	a.conns = append(a.conns, c)
+	l.n++
 }
 
 // next takes the connection whose turn it is; nil if nobody waits.
@@ -44,6 +46,7 @@ func (l *line) next() net.Conn {
 	if e == nil {
 		return nil
 	}
+	l.n--
 	a := e.Value.(*arrivals)
 	c := a.conns[0]
 	a.conns[0] = nil

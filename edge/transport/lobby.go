@@ -14,14 +14,13 @@ import (
 // site that floods. Any goroutine may call it.
 type lobby struct {
 	limit  *rate.Limiter
-	most   int // who wait, half of them from one site
+	most   int // who wait: half of them from one site, and an eighth kept for guests
 	guests *guests
 
 	mu      sync.Mutex
 	friends *line // of sites that were guests when they came
 	rest    *line
 	turn    bool // of friends
-	n       int
 	ended   bool
 	wake    chan struct{} // cap 1: somebody has come
 }
@@ -37,15 +36,14 @@ func (l *lobby) enter(c net.Conn) bool {
 	site := Site(host)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended || l.n >= l.most || l.friends.of(site)+l.rest.of(site) >= max(1, l.most/2) {
+	to, room := l.rest, l.most-l.most/8
+	if l.guests.has(site) {
+		to, room = l.friends, l.most
+	}
+	if l.ended || l.friends.n+l.rest.n >= room || l.friends.of(site)+l.rest.of(site) >= max(1, l.most/2) {
 		return false
 	}
-	if l.guests.has(site) {
-		l.friends.add(site, c)
-	} else {
-		l.rest.add(site, c)
-	}
-	l.n++
+	to.add(site, c)
 	inLobby.Inc()
 	select {
 	case l.wake <- struct{}{}:
@@ -57,7 +55,7 @@ func (l *lobby) enter(c net.Conn) bool {
 func (l *lobby) waiting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.n
+	return l.friends.n + l.rest.n
 }
 
 // next takes the connection whose turn it is; nil if nobody waits.
@@ -73,7 +71,6 @@ func (l *lobby) next() net.Conn {
 		c = second.next()
 	}
 	if c != nil {
-		l.n--
 		inLobby.Dec()
 	}
 	return c
