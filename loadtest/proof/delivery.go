@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -99,13 +100,31 @@ func goTest(ctx context.Context, r *report, args ...string) (out string, failed 
 	return command(ctx, r, "go", append([]string{"test", "-count=1", "-v", "-timeout", "0"}, args...)...)
 }
 
+// spoken is what a command prints. Its two outputs are copied by a goroutine each.
+type spoken struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *spoken) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
 // command runs at the root of the tree; failed tells that it ran, and failed.
 func command(ctx context.Context, r *report, name string, args ...string) (out string, failed bool, err error) {
 	root, err := mesh.Root()
 	if err != nil {
 		return "", false, err
 	}
-	var buf bytes.Buffer
+	var buf spoken
 	cmd := exec.CommandContext(ctx, name, args...)
 	if strings.Contains(name, "/") {
 		cmd.Path = filepath.Join(root, name)
