@@ -12,7 +12,7 @@ import (
 const schedIdle = 5 // SCHED_IDLE of sched(7)
 
 // GiveWay lets a process have only what processors have left, as if it were on a machine of its own: any other process that wants to run takes
-// the place of this one at once. Nice 19 is not that: it has few turns, but ends each that it has, and who is woken waits for it.
+// the place of this one at once. (A process of nice 19 may end the turn that it has, and who is woken waits for it.)
 func GiveWay(pid int) error {
 	for seen := map[int]bool{}; ; { // threads have a policy each, new ones that of their maker
 		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))

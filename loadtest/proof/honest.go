@@ -23,7 +23,7 @@ const (
 	honestLasting = 8 * time.Second
 )
 
-// Honest people are there, at both edges: with sockets, and connections for their calls.
+// people are honest, and there, at both edges: with sockets, and connections for their calls.
 type people struct {
 	w       *wire
 	rest    *client.REST
