@@ -28,6 +28,7 @@ type seat struct {
 	sequence uint64 // of the bucket, that it was loaded with
 	buffer   []buffered
 	restart  bool
+	tries    int
 	last     proto.ID   // highest id of the bucket then
 	again    []proto.ID // openings later than what the seat knows
 }
@@ -49,6 +50,8 @@ const (
 	followsAtOnce = 16
 	wantsPerCall  = 500
 	maxAgain      = 1024
+
+	maxDirectTries = 8 // to have a channel's snapshot and nothing but messages behind it
 )
 
 // openDirect gives s a seat in a channel that came into the user's list.
@@ -132,8 +135,9 @@ func (m directLoaded) apply(l *loop) {
 		p.buffer, p.restart = nil, false
 		l.loadDirect(p, loadPause)
 		return
-	case p.restart:
+	case p.restart || p.overtaken(m.snapshot) && p.tries < maxDirectTries:
 		p.buffer, p.restart = nil, false
+		p.tries++
 		l.loadDirect(p, 0)
 		return
 	case len(m.snapshot.Body) == 0: // no longer in the list; if it comes back, the user's bucket says so
@@ -153,12 +157,26 @@ func (m directLoaded) apply(l *loop) {
 			l.give(s, ev)
 		}
 	}
-	l.note(s, &pb.JournalPlace{Place: uint64(p.channel), Shown: true})
 	buffer := p.buffer
 	p.buffer = nil
 	for _, b := range buffer { // once the seat has ended the rest is its successor's, which asks for it
-		l.directFor(p, b.sequence, b.event, newDirectEvent(b.event))
+		ev := newDirectEvent(b.event)
+		if b.event.Type == proto.EventMessageCreate {
+			ev.places = []*pb.JournalPlace{{Place: uint64(p.channel), Since: b.event.Id}}
+		}
+		l.directFor(p, b.sequence, b.event, ev)
 	}
+	if s.directs[p.channel] == p { // behind all of it: the journal has the position of what comes from now on
+		l.note(s, &pb.JournalPlace{Place: uint64(p.channel), Shown: true})
+	}
+}
+
+// overtaken tells whether more than messages happened behind a snapshot while it was on its way. Who goes on elsewhere amid what was kept is told
+// messages by their ids, since the journal has the log's positions only of what is applied as it comes; of all else there would be no word.
+func (p *seat) overtaken(snap *pb.DirectSnapshot) bool {
+	return slices.ContainsFunc(p.buffer, func(b buffered) bool {
+		return snap != nil && len(snap.Body) > 0 && b.sequence > snap.Sequence && b.event.Type != proto.EventMessageCreate
+	})
 }
 
 func messageID(body []byte) proto.ID {

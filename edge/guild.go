@@ -27,6 +27,7 @@ type guild struct {
 	restart  bool // the snapshot under way is worth nothing
 	followed bool // the bucket: one follow, for as long as the guild is here
 	buffer   []buffered
+	catching bool                     // what was buffered is being applied, of which the journal has nothing: nobody may be admitted amid it
 	waiting  []*membership            // for the snapshot
 	guests   map[*membership]struct{} // of sessions on their way here
 

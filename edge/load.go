@@ -106,7 +106,7 @@ func (m guildLoaded) apply(l *loop) {
 	}
 	l.herald.take(g, m.looks)
 	waiting, buffer := g.waiting, g.buffer
-	g.waiting, g.buffer, g.idle = nil, nil, l.now()
+	g.waiting, g.buffer, g.idle, g.catching = nil, nil, l.now(), true
 	for _, b := range buffer {
 		l.guildEvent(g, b.sequence, b.event)
 		now := l.guilds[g.id]
@@ -127,6 +127,8 @@ func (m guildLoaded) apply(l *loop) {
 			return
 		}
 	}
+	waiting = append(waiting, g.waiting...) // who joined meanwhile
+	g.waiting, g.catching = nil, false
 	for _, w := range waiting {
 		if w.session.guilds[g.id] == w && w.class == nil {
 			l.admit(g, w)

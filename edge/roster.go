@@ -31,12 +31,12 @@ func (l *loop) join(s *session, id proto.ID, known bool) *membership {
 	s.guilds[id] = m
 	delete(s.past, id)
 	l.note(s, m.waits())
-	if g.loaded {
+	if g.loaded && !g.catching {
 		l.admit(g, m)
 		return m
 	}
 	g.waiting = append(g.waiting, m)
-	if !g.loading {
+	if !g.loaded && !g.loading {
 		l.load(g, 0)
 	}
 	return m

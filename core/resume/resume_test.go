@@ -137,6 +137,33 @@ func TestTailLost(t *testing.T) {
 	}
 }
 
+// The registry went back to before the last move, and its tomb is lost: the number is of a stay that nobody knows of, which is told from a lost tail by
+// how far above the journal it is. The session begins anew instead of repeating what it may never have lacked.
+func TestLastMoveForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.writes("edge-a", 1, 0, 100)
+	w.writes("edge-a", 2, 100, 200)
+	first, before := w.moves("edge-b", 50, 2, 7)
+	w.writes("edge-b", 1, 0, 20)
+	second, _ := w.moves("edge-c", 12-first.Base, 0, 3)
+	w.writes("edge-c", 1, 0, 3)
+	w.writes("edge-c", 2, 3, 10)
+	number := second.Ic + 4 - second.Base
+	w.stands(w.resume(number), 70, 1, false)
+	clear(w.tombs)
+	w.stands(w.resume(number), 70, 1, false) // the registry knows
+
+	body, err := gproto.Marshal(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.registry.Register(t.Context(), registryKey(77), second.N, core.Registration{N: first.N, Body: body}, Retention); err != nil {
+		t.Fatal(err)
+	}
+	w.outcome(w.resume(number), pb.ResumeAnswer_INVALID)
+	w.outcome(w.resume(12-first.Base), pb.ResumeAnswer_OK)
+}
+
 // A session that moved stands, by its number: where it was when it moved, within the replay, at its end, or live.
 func TestMoved(t *testing.T) {
 	w := newWorld(t)

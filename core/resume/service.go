@@ -24,7 +24,7 @@ const (
 	Segments  = 6               // that a record keeps
 
 	numberEnd   = 1<<31 - 1<<24 // a replay that would begin above has no room
-	tailMost    = 100 * Margin  // numbers that a lost tail of a journal may have had
+	tailMost    = Margin        // numbers that a lost tail of a journal may have had: what is further above is of a stay that nobody knows of
 	patience    = 2 * time.Second
 	againAfter  = 20 * time.Millisecond // before the holder or its journal is asked again; grows to againMost
 	againMost   = 200 * time.Millisecond
