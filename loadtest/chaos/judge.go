@@ -64,11 +64,14 @@ func (t *Tally) tell(format string, args ...any) {
 	t.Problems = append(t.Problems, fmt.Sprintf(format, args...))
 }
 
-// Good tells whether the promise was kept; resumed asks for it without any new IDENTIFY.
+// Good tells whether the promise was kept; resumed asks for it without any new IDENTIFY. A run of which too much could not be decided shows nothing.
 func (t *Tally) Good(resumed bool) bool {
 	wrong := t.HistoryLost + t.HistoryDoubled + t.HistoryStrange + t.Lost + t.Adrift + t.Doubled + t.Disordered + t.Leaked + len(t.Problems)
-	return wrong == 0 && (!resumed || t.MissedAnew+t.Identified == 0)
+	return wrong == 0 && !t.Blind() && (!resumed || t.MissedAnew+t.Identified == 0)
 }
+
+// Blind tells whether more than a hundredth of all deliveries could not be decided.
+func (t *Tally) Blind() bool { return 100*t.Undecided > t.Due+t.Undecided }
 
 // said is one message of history.
 type said struct {
@@ -194,6 +197,7 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 		}
 	}
 	var run []said // lost one after the other
+	var unseen []said
 	for _, m := range c.past[g] {
 		verdict := v.judge(channels[m.room], m.id)
 		switch verdict {
@@ -201,7 +205,7 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 			c.tell("witnesses differ: whether %s may see %s of guild %d", name, m.id, g)
 			fallthrough
 		case unknown:
-			c.Undecided++
+			unseen = append(unseen, m)
 			continue
 		case mustNot:
 			continue
@@ -225,6 +229,11 @@ func (c *court) guild(name string, g int, v *view, heard []delivery, open []wind
 		}
 	}
 	c.lost(name, g, run)
+	if n := len(unseen); n > 0 {
+		c.Undecided += n
+		c.example("undecided", "%s: %d of %d messages of guild %d, the first written %s, the last %s; witnesses saw %d", name, n, len(c.past[g]), g, stamp(unseen[0].note.sent),
+			stamp(unseen[n-1].note.sent), len(v.order))
+	}
 }
 
 // lost counts what one client lost at one place.

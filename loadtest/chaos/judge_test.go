@@ -265,7 +265,7 @@ func TestJudge(t *testing.T) {
 			s.silent = false
 			s.roles()
 			s.say(den)
-		}, Tally{Undecided: 1}, ""},
+		}, Tally{Undecided: 1}, "undecided"},
 		{"one witness lost its session", func(s *scene) {
 			s.must(s.eyes[0].see(s.frame("READY", map[string]any{})))
 			s.silent = true

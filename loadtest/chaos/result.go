@@ -51,7 +51,9 @@ func (r *Result) Print(out io.Writer) {
 		fmt.Fprintf(out, "   and %d more\n", r.more)
 	}
 	verdict := "nothing lost, doubled, disordered or leaked"
-	if !r.Good() {
+	if r.Blind() {
+		verdict = "TOO MUCH COULD NOT BE DECIDED"
+	} else if !r.Good() {
 		verdict = "THE PROMISE WAS BROKEN"
 	}
 	fmt.Fprintf(out, "\n%s\nrepeat: %s\n", verdict, r.Command)
@@ -83,7 +85,7 @@ func (r *Result) Rows() []Row {
 		n("missed while identifying anew", r.MissedAnew, r.Config.Resumed, "due between the end of a session that could not be resumed and the next"),
 		n("not live at the end", r.Adrift, true, "due to clients that had found no way back by then"),
 		n("before GUILD_CREATE", r.Early, false, "said between a join and its GUILD_CREATE: history for who joins"),
-		n("undecided", r.Undecided, false, "deliveries at moments that no witness saw, with rights changing about then"),
+		n("undecided", r.Undecided, r.Blind(), "deliveries at moments that no witness saw, with rights changing about then"),
 		n("sockets ended", r.Sockets, false, "under clients, witnesses included"),
 		n("resumed", r.Tally.Resumed, false, "sessions taken up again"),
 		n("identified anew", r.Identified, r.Config.Resumed, "sessions that could not be"),

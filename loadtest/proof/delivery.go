@@ -239,6 +239,7 @@ func proveChaos(ctx context.Context, r *report, d *delivery) error {
 	r.line(what+"messages doubled by who sends them", "told", fmt.Sprintf("%d, posted without a nonce and repeated for lack of an answer", got.Repeated), true)
 	r.atMost("edge killed, live again, p95", liveAgain, got.Killed.At(.95), fmt.Sprintf(" (p50 %v, max %v, %d clients)", got.Killed.At(.5).Round(time.Millisecond),
 		got.Killed.Max().Round(time.Millisecond), len(got.Killed)))
+	r.line("deliveries that nobody can decide, for lack of a witness", "≤ 1 %", fmt.Sprint(got.Undecided), !got.Blind())
 	r.zero("other problems", len(got.Problems))
 	return nil
 }
