@@ -40,7 +40,7 @@ type RelationPut struct {
 }
 
 // A DirectLink tells a user's home bucket that a channel came into the user's list, or went. Sequence is that of the entry in the channel's
-// bucket. Since is the id that messages of the time after the opening are above.
+// bucket. Since is the id of the opening, which messages of the time after it are above, or of the closing.
 type DirectLink struct {
 	Sequence uint64   `json:"sequence"`
 	Since    proto.ID `json:"since,omitzero"`

@@ -70,7 +70,7 @@ func (l *loop) fix(v *move) {
 				m.segment.Waiting = slices.Concat(m.segment.Waiting, passed)
 			}
 			for _, id := range m.had {
-				m.segment.Waiting = append(m.segment.Waiting, gonePlace(id))
+				m.segment.Waiting = append(m.segment.Waiting, v.gone(id))
 			}
 			if framesFirst {
 				l.post(m)
@@ -154,39 +154,6 @@ func (l *loop) seatGuild(v *move, sc *scene, id proto.ID, m *membership, in bool
 	l.leave(m)
 	if in {
 		v.later = append(v.later, id)
-	}
-}
-
-// seatDirects does the same for direct channels.
-func (l *loop) seatDirects(v *move, sc *scene) {
-	s := v.session
-	for _, id := range distinct(v.directs) {
-		if !v.shown(id) || v.spans[id.Bucket()] == nil {
-			continue
-		}
-		changed, had := false, true
-		v.spans[id.Bucket()].events(func(_ uint64, _ int, e *pb.Event) {
-			if proto.ID(e.Channel) != id || proto.ID(e.User) != s.user || e.Type != proto.EventInternalDirectShown && e.Type != proto.EventInternalDirectHidden {
-				return
-			}
-			if !changed {
-				had = e.Type == proto.EventInternalDirectHidden
-			}
-			changed = true
-		})
-		if !had || !changed && !slices.Contains(v.listed, id) {
-			continue
-		}
-		sc.directs[id] = struct{}{}
-		if changed {
-			continue
-		}
-		p := &seat{session: s, channel: id, loaded: true, sequence: l.applied[id.Bucket()], last: v.opened[id]}
-		if i := slices.Index(v.follows, id.Bucket()); i >= 0 && id.Bucket() != s.bucket {
-			v.follows = slices.Delete(v.follows, i, i+1)
-			p.followed = true
-		}
-		s.directs[id] = p
 	}
 }
 
@@ -302,7 +269,7 @@ func (v *move) passed(sc *scene) (list []*pb.JournalPlace) {
 			list = append(list, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: v.shown(id), Known: !v.shown(id) && v.knows(id)})
 		}
 	}
-	for id, since := range v.opened {
+	for id, since := range v.due {
 		if _, had := sc.directs[id]; !had {
 			list = append(list, &pb.JournalPlace{Place: uint64(id), Since: uint64(since)})
 		}
@@ -330,11 +297,7 @@ func (v *move) unshown() (left []*pb.JournalPlace) {
 			left = append(left, &pb.JournalPlace{Place: uint64(id), Guild: true, Shown: true})
 		}
 	}
-	for id, since := range v.opened {
-		if v.session.directs[id] == nil {
-			left = append(left, &pb.JournalPlace{Place: uint64(id), Since: uint64(since)})
-		}
-	}
+	left = append(left, v.directsLeft()...)
 	slices.SortFunc(left, func(a, b *pb.JournalPlace) int { return cmp.Compare(a.Place, b.Place) })
 	return left
 }
@@ -344,7 +307,7 @@ func (v *move) leave(had []proto.ID) []*pb.JournalPlace {
 	out := make([]*pb.JournalPlace, 0, len(v.left))
 	for _, p := range v.left {
 		switch id := proto.ID(p.Place); {
-		case !slices.Contains(had, id):
+		case !p.Guild || !slices.Contains(had, id):
 			out = append(out, p)
 		case slices.Contains(v.later, id):
 			out = append(out, gonePlace(id))
@@ -368,10 +331,21 @@ func (v *move) pending() (list []*pb.JournalPlace) {
 	for _, id := range v.joins {
 		add(&pb.JournalPlace{Place: uint64(id), Guild: true})
 	}
+	for _, p := range v.late {
+		add(gproto.CloneOf(p))
+	}
 	return list
 }
 
-// gonePlace is the journal's word for a guild, or direct channel, whose end the client was told.
+// gone is the journal's word for a place whose end a replay told.
+func (v *move) gone(id proto.ID) *pb.JournalPlace {
+	if at, ok := v.over[id]; ok {
+		return closing{at: at}.place(id)
+	}
+	return gonePlace(id)
+}
+
+// gonePlace is the journal's word for a guild whose end the client was told.
 func gonePlace(id proto.ID) *pb.JournalPlace {
 	return &pb.JournalPlace{Place: uint64(id), Guild: true, Gone: true}
 }
@@ -420,7 +394,7 @@ func (m arrived) apply(l *loop) {
 	s.ring.lost = v.ic
 	v.noted, v.stay, v.list = true, m.segment, m.list
 	for _, id := range m.had {
-		v.waiting[id] = gonePlace(id)
+		v.waiting[id] = v.gone(id)
 	}
 	l.stream(v)
 }

@@ -31,10 +31,15 @@ type seat struct {
 	tries    int
 	last     proto.ID   // highest id of the bucket then
 	again    []proto.ID // openings later than what the seat knows
+	closed   proto.ID   // the last closing that the user's bucket told of
+	shown    time.Time  // when it was, by a snapshot that may be ahead of the user's bucket
 }
 
 // Openings and closings of a channel have ids in the order in which they happened, which sequences do not tell: one entry may hold both. The
 // id of an opening is below the messages that came after it.
+
+// saidSince is an id that messages said from a moment on are above, whatever the clocks of cores and edges: what was said just before it comes too.
+func saidSince(t time.Time) proto.ID { return proto.MakeID(t.Add(-5*time.Second), 0, 0) }
 
 // A closing is the end of a seat, or what was found instead of a channel in the list.
 type closing struct {
@@ -50,6 +55,7 @@ const (
 	followsAtOnce = 16
 	wantsPerCall  = 500
 	maxAgain      = 1024
+	homeLag       = 5 * time.Minute // by which a user's bucket may be behind with openings
 
 	maxDirectTries = 8 // to have a channel's snapshot and nothing but messages behind it
 )
@@ -63,6 +69,10 @@ func (l *loop) openDirect(s *session, channel, since proto.ID) {
 		if (!p.loaded || since > p.last) && len(p.again) < maxAgain {
 			p.again = append(p.again, since)
 		}
+		return
+	}
+	if s.held != nil {
+		s.held.openLater(l, channel, since)
 		return
 	}
 	if was, ok := s.closed[channel]; ok {
@@ -82,9 +92,22 @@ func (l *loop) openDirect(s *session, channel, since proto.ID) {
 
 // endDirect follows the end of a seat: the channel may be back in the list already.
 func (l *loop) endDirect(p *seat, c closing) {
-	p.session.closed[p.channel] = c
+	l.note(p.session, c.place(p.channel))
+	if c.since != 0 || p.closed < c.at { // else no opening up to it is still to come
+		p.session.closed[p.channel] = c
+	}
 	for _, since := range p.again { // the first that is no older makes a new seat; those after it wait there
 		l.openDirect(p.session, p.channel, since)
+	}
+}
+
+// closedDirect hears from the user's bucket that a channel left the list. In the channel's own bucket, in order with its messages, it has, or will.
+func (l *loop) closedDirect(s *session, channel, at proto.ID) {
+	if p := s.directs[channel]; p != nil {
+		p.closed = max(p.closed, at)
+	}
+	if was, ok := s.closed[channel]; ok && was.since == 0 && at >= was.at {
+		delete(s.closed, channel)
 	}
 }
 
@@ -148,7 +171,7 @@ func (m directLoaded) apply(l *loop) {
 	p.loaded, p.sequence, p.last = true, m.snapshot.Sequence, proto.ID(m.snapshot.LastId)
 	p.again = slices.DeleteFunc(p.again, func(since proto.ID) bool { return since <= p.last })
 	if s.intents&(proto.IntentGuilds|proto.IntentDirectMessages) != 0 {
-		l.give(s, &event{kind: proto.EventChannelCreate, body: m.snapshot.Body})
+		l.give(s, &event{kind: proto.EventChannelCreate, body: m.snapshot.Body, asOf: []*pb.JournalEvent{l.here(p.channel.Bucket())}})
 	}
 	if s.intents&proto.IntentDirectMessages != 0 {
 		for _, body := range m.snapshot.Messages { // whoever has got some of them is told the others
@@ -166,6 +189,7 @@ func (m directLoaded) apply(l *loop) {
 		}
 		l.directFor(p, b.sequence, b.event, ev)
 	}
+	p.shown = l.now()
 	if s.directs[p.channel] == p { // behind all of it: the journal has the position of what comes from now on
 		l.note(s, &pb.JournalPlace{Place: uint64(p.channel), Shown: true})
 	}
@@ -269,9 +293,6 @@ func (l *loop) expelDirect(p *seat, gone *event) {
 }
 
 func (l *loop) leaveDirect(p *seat) {
-	if !p.loaded {
-		l.note(p.session, &pb.JournalPlace{Place: uint64(p.channel), Gone: true})
-	}
 	delete(p.session.directs, p.channel)
 	l.unfollowDirect(p)
 }

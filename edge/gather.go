@@ -22,6 +22,9 @@ func (v *move) gather(ctx context.Context, l *loop) error {
 		if w.Guild && w.Shown { // perhaps nothing but the guild's own bucket has told of it yet
 			v.guilds = append(v.guilds, id)
 		}
+		if !w.Guild && id != looksPlace {
+			v.directs = append(v.directs, id)
+		}
 	}
 	v.listed = listedDirects(v.user)
 	if p := v.from[home]; p != nil && v.user.Sequence > 0 {
@@ -38,15 +41,19 @@ func (v *move) gather(ctx context.Context, l *loop) error {
 	if v.session.shard[0] != directShard {
 		v.directs = nil
 	}
-	buckets := map[int]bool{}
-	for _, id := range slices.Concat(v.guilds, v.directs) {
-		buckets[id.Bucket()] = true
+	var buckets []int
+	for _, id := range v.guilds {
+		if b := id.Bucket(); b != home && !slices.Contains(buckets, b) {
+			buckets = append(buckets, b)
+		}
 	}
-	delete(buckets, home)
+	for _, id := range v.directs { // each seat is to have a follow of its own
+		buckets = append(buckets, id.Bucket())
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(followsAtOnce)
 	var mu sync.Mutex
-	for b := range buckets {
+	for _, b := range buckets {
 		g.Go(func() error {
 			if err := l.interest.follow(ctx, b); err != nil {
 				return err
@@ -102,7 +109,6 @@ func (v *move) age(since []buffered) {
 			v.listed = append(v.listed, id)
 		case proto.EventInternalDirectClosed:
 			v.listed = slices.DeleteFunc(v.listed, func(ch proto.ID) bool { return ch == id })
-			v.directs = append(v.directs, id)
 		}
 	}
 }
@@ -129,9 +135,10 @@ func (v *move) learn(events []*pb.Event) {
 			}
 		case proto.EventInternalDirectClosed:
 			v.directs = append(v.directs, proto.ID(e.Channel))
+			v.closed[proto.ID(e.Channel)] = true
 		case proto.EventInternalDirectOpened:
 			v.directs = append(v.directs, proto.ID(e.Channel))
-			v.opened[proto.ID(e.Channel)] = openingOf(e)
+			v.opened[proto.ID(e.Channel)] = append(v.opened[proto.ID(e.Channel)], openingOf(e))
 		}
 	}
 }

@@ -273,6 +273,9 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 	for id := range s.directs {
 		ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Shown: true})
 	}
+	for id, c := range s.closed {
+		ready.places = append(ready.places, c.place(id))
+	}
 	ready.asOf = l.shows(s)
 	l.give(s, ready)
 	s.ring = ring{maxEvents: s.ring.maxEvents, maxBytes: s.ring.maxBytes, lost: s.last} // a client without READY has nothing to resume
@@ -286,7 +289,7 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 		l.endDirect(x.seat, x.end)
 	}
 	for _, id := range later {
-		l.openDirect(s, id, 0)
+		l.openDirect(s, id, saidSince(l.now()))
 	}
 	for _, id := range guilds {
 		if m := l.join(s, id, true); m != nil {

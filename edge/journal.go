@@ -14,6 +14,7 @@ import (
 // Times of the journal (resume.md, rules 2 to 4).
 const (
 	snapshotEvery = time.Minute
+	journalReach  = 8 * time.Minute  // resume.md, rule 5
 	maxUnacked    = 10 * time.Second // of a record; then the edge may be cut off
 	maxSilence    = 30 * time.Second // of the hub
 	speakEvery    = time.Minute      // a session hears at least so often, so that its s does not outlive the journal
@@ -113,11 +114,12 @@ func (l *loop) abandon() {
 	l.log.Error("record of the journal abandoned: nothing took it for too long")
 }
 
-// position is where the edge stands.
+// position is where the edge stands in the buckets that somebody here needs. Of one that nobody does the reader lets go after a while, and where the
+// edge was in it then says nothing of who comes later.
 func (l *loop) position() *pb.JournalSnapshot {
 	snap := &pb.JournalSnapshot{}
 	for b, started := range l.started {
-		if started {
+		if started && l.interest.has(b) {
 			snap.Buckets, snap.Sequences = append(snap.Buckets, uint32(b)), append(snap.Sequences, l.applied[b])
 		}
 	}
@@ -128,7 +130,7 @@ func (l *loop) position() *pb.JournalSnapshot {
 		if s.held != nil {
 			snap.Waiting = append(snap.Waiting, s.held.pending()...)
 		}
-		snap.Waiting = append(snap.Waiting, s.waiting()...)
+		snap.Waiting = append(snap.Waiting, s.waiting(l.now())...)
 	}
 	for _, u := range l.users {
 		for p := range u.pending {
@@ -153,7 +155,7 @@ func looksLike(status proto.Status) *pb.JournalPlace {
 }
 
 // waiting lists the places that the session was not shown, or was before its user's bucket told of them, and how it looks.
-func (s *session) waiting() (list []*pb.JournalPlace) {
+func (s *session) waiting(now time.Time) (list []*pb.JournalPlace) {
 	if s.key == 0 {
 		return nil
 	}
@@ -170,9 +172,17 @@ func (s *session) waiting() (list []*pb.JournalPlace) {
 		list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Gone: true, Guild: true})
 	}
 	for id, p := range s.directs {
-		if !p.loaded {
+		switch {
+		case !p.loaded:
 			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Since: uint64(p.since)})
+		case now.Sub(p.shown) < homeLag:
+			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Shown: true})
 		}
+	}
+	for id, c := range s.closed {
+		p := c.place(id)
+		p.Session = s.key
+		list = append(list, p)
 	}
 	return list
 }

@@ -38,12 +38,13 @@ type move struct {
 
 	from    map[int]*pb.ResumePosition
 	waiting map[proto.ID]*pb.JournalPlace
-	nothing bool                  // not shown but what waiting says was
-	guilds  []proto.ID            // of the user, now or at the client's position
-	joined  map[proto.ID]bool     // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
-	ended   []proto.ID            // shown guilds that the user is in no more, although the log does not say so
-	opened  map[proto.ID]proto.ID // direct channels that came into the list since, and the id of that
-	listed  []proto.ID            // direct channels that the user's bucket has in its list
+	nothing bool                    // not shown but what waiting says was
+	guilds  []proto.ID              // of the user, now or at the client's position
+	joined  map[proto.ID]bool       // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
+	ended   []proto.ID              // shown guilds that the user is in no more, although the log does not say so
+	opened  map[proto.ID][]proto.ID // direct channels of which the user's bucket told since that they came into the list, and the ids of that
+	closed  map[proto.ID]bool       // and those that left it
+	listed  []proto.ID              // direct channels that the user's bucket has in its list
 	directs []proto.ID
 	follows []int // buckets, each followed once for the move
 
@@ -60,8 +61,12 @@ type move struct {
 	to    []*pb.ResumePosition // where each bucket was at ic
 	in    []proto.ID           // guilds that the user's bucket has in its list
 	later []proto.ID
-	left  []*pb.JournalPlace // not shown at ic
-	held  []*event           // since ic
+	left  []*pb.JournalPlace    // not shown at ic
+	due   map[proto.ID]proto.ID // direct channels to open once the session is here, and the ids that messages to tell are above
+	over  map[proto.ID]proto.ID // direct channels that left the list, and up to which id openings are over; nobody changes it once it is fixed
+	sure  []*pb.JournalPlace    // direct channels that the client was shown, as the journal says
+	late  []*pb.JournalPlace    // direct channels that came into the list behind ic
+	held  []*event              // since ic
 
 	noted bool // by a core: the session is here
 	stay  *pb.ResumeSegment
@@ -177,7 +182,7 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 		l.closeSession(old, proto.CloseUnknown)
 	}
 	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, gathering: true, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
-		opened: map[proto.ID]proto.ID{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
+		opened: map[proto.ID][]proto.ID{}, closed: map[proto.ID]bool{}, due: map[proto.ID]proto.ID{}, over: map[proto.ID]proto.ID{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
 	for _, p := range m.answer.From {
 		v.from[int(p.Bucket)] = p
 	}

@@ -107,13 +107,21 @@ func (m verified) apply(l *loop) {
 // reaches tells whether the session holds all that a client at seq lacks.
 func (s *session) reaches(seq int64) bool {
 	from := s.gen.base + min(max(seq, -1), 1<<32)
-	return from <= s.last && from >= s.ring.lost
+	return from <= s.told() && from >= s.ring.lost
+}
+
+// told is the index of the last dispatch that the client may have. A number above it is of a stay elsewhere, of which this edge has not heard.
+func (s *session) told() int64 {
+	if s.client == nil {
+		return s.left
+	}
+	return s.last
 }
 
 // resume puts c in the place of the session's old connection, and repeats what it missed: then it is live again without a hole.
 func (l *loop) resume(s *session, c *client, seq int64) {
 	from := s.gen.base + min(max(seq, -1), 1<<32)
-	if from > s.last || from < s.ring.lost {
+	if from > s.told() || from < s.ring.lost {
 		outcome := "ahead"
 		if from < s.ring.lost {
 			outcome = "overflow"

@@ -32,7 +32,7 @@ var (
 // Real are the edges' loop with sessions, cursor, records of the journal, moves, replays, release and hold; core/resume with its records, tombs
 // and registry; proto/journal. The world stands in for what they ask: the log behind relay.Reader's promise, the way to the cores, the hub's
 // streams, the registry's store, the owners' snapshots. Every such question waits until the schedule lets it go on, fail, or run out of time.
-// Time is a bubble's of testing/synctest. Not in it: presence, direct channels, op 8, compression, sockets; the log itself (package relay has a
+// Time is a bubble's of testing/synctest. Not in it: presence, op 8, compression, sockets; the log itself (package relay has a
 // simulator of that).
 type simWorld struct {
 	r     *rand.Rand
@@ -71,6 +71,8 @@ type simWorld struct {
 	registry  map[string]simRegistered
 	saved     map[string]simRegistered
 	savedAt   time.Time
+	wentBack  bool // the registry
+	tombless  bool // some were lost
 	tails     map[string]int
 	stats     simStats
 	trace     *strings.Builder // nil: not told
@@ -79,12 +81,13 @@ type simWorld struct {
 }
 
 type simStats struct {
-	schedules, events, frames, identifies, resumes, resumed, moves, replays, deepest, tails, repeats, kills, cuts, op9, slow, wipes int
+	schedules, events, directs, frames, identifies, resumes, resumed, moves, replays, deepest, tails, repeats, kills, cuts, op9, slow, wipes int
 }
 
 func (s *simStats) add(o simStats) {
 	s.schedules += o.schedules
 	s.events += o.events
+	s.directs += o.directs
 	s.frames += o.frames
 	s.identifies += o.identifies
 	s.resumes += o.resumes
@@ -102,9 +105,9 @@ func (s *simStats) add(o simStats) {
 }
 
 func (s simStats) String() string {
-	return fmt.Sprintf("%d schedules: %d events of the log in %d frames, %d IDENTIFYs, %d RESUMEs, %d done, %d moves (%d with replay, up to %d segments), "+
+	return fmt.Sprintf("%d schedules: %d events of guilds and users and %d direct messages in %d frames, %d IDENTIFYs, %d RESUMEs, %d done, %d moves (%d with replay, up to %d segments), "+
 		"%d kills, %d edges cut off, %d slow clients, %d registries or tombs lost, %d journal tails lost, %d repeats for it, %d op 9",
-		s.schedules, s.events, s.frames, s.identifies, s.resumes, s.resumed, s.moves, s.replays, s.deepest, s.kills, s.cuts, s.slow, s.wipes, s.tails, s.repeats, s.op9)
+		s.schedules, s.events, s.directs, s.frames, s.identifies, s.resumes, s.resumed, s.moves, s.replays, s.deepest, s.kills, s.cuts, s.slow, s.wipes, s.tails, s.repeats, s.op9)
 }
 
 // A simCall waits for the schedule.

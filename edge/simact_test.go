@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/starling-chat/starling/proto"
 	records "github.com/starling-chat/starling/proto/journal"
 )
+
+var simStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // simActs are what a schedule is made of, and how often each comes in the mean.
 var simActs = []struct {
@@ -34,6 +37,7 @@ var simActs = []struct {
 	{2, (*simWorld).mends},
 	{12, (*simWorld).acknowledges},
 	{1, (*simWorld).forgets},
+	{1, (*simWorld).crowds},
 	{8, (*simWorld).moment},
 	{3, (*simWorld).while},
 	{1, (*simWorld).long},
@@ -41,6 +45,7 @@ var simActs = []struct {
 }
 
 func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
+	time.Sleep(simStart.Sub(time.Now())) // a bubble begins before the time that ids count from
 	r := rand.New(rand.NewPCG(seed, 7))
 	w := &simWorld{r: r, seed: seed, ctx: ctx, log: &simLog{r: r}, tokens: map[string]*simUser{}, started: time.Now(), journals: map[simBoot]*records.Index{},
 		lost: map[simBoot]bool{}, unheard: map[simBoot]time.Time{}, tombs: map[string]simBuried{}, registry: map[string]simRegistered{}, tails: map[string]int{}}
@@ -91,6 +96,11 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 			}
 		})
 	}
+	if r.IntN(2) == 0 {
+		for range 1 + r.IntN(2) {
+			w.log.befriend(w.ids[r.IntN(len(w.ids))], w.log.users[0], w.log.users[1])
+		}
+	}
 	for len(w.log.outbox) > 0 && r.IntN(5) > 0 {
 		w.homes()
 	}
@@ -116,12 +126,16 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 func (w *simWorld) entry(bucket int, fill func(e *simEntry)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.entryLocked(bucket, time.Duration(w.r.Int64N(3))*time.Millisecond, fill) // owners' clocks differ
+}
+
+func (w *simWorld) entryLocked(bucket int, late time.Duration, fill func(e *simEntry)) {
 	at := w.bucketAt(bucket)
 	e := w.log.open(at)
 	fill(e)
-	w.log.done(at, e, time.Now().UnixMilli()-w.r.Int64N(3)) // owners' clocks differ
+	w.log.done(at, e, time.Now().Add(-late).UnixMilli())
 	for _, x := range e.events {
-		w.logLocked("b%d %v: %s g%d %d", bucket, x.at, x.event.Type, w.guildNumber(x.guild), x.event.Id>>22&0xffff)
+		w.logLocked("b%d %v: %s g%d %d", bucket, x.at, x.event.Type, w.guildNumber(x.guild), proto.ID(x.event.Id).Step())
 	}
 }
 
@@ -140,7 +154,7 @@ func (w *simWorld) play() {
 		}
 		simActs[i].do(w)
 		if simForgetful && w.r.IntN(4) == 0 {
-			[]func(){w.forgets, w.hops}[w.r.IntN(2)]()
+			[]func(){w.forgets, w.hops, w.crowds}[w.r.IntN(3)]()
 		}
 		w.pass(0)
 		if w.bad() {
@@ -161,6 +175,10 @@ func (w *simWorld) publish() {
 						l.renameUser(e, u)
 					}
 				}
+			}
+			if mine := slices.DeleteFunc(slices.Clone(l.directs), func(d *simDirect) bool { return d.bucket != bucket }); len(mine) > 0 && r.IntN(3) == 0 {
+				l.talk(e, mine[r.IntN(len(mine))])
+				continue
 			}
 			var alive []*simGuild
 			for _, g := range l.guilds {
@@ -210,7 +228,7 @@ func (w *simWorld) change(e *simEntry, g *simGuild) {
 	}
 }
 
-// homes has a user's bucket hear of joins and leaves.
+// homes has a user's bucket hear of a join, a leave, or a direct channel.
 func (w *simWorld) homes() {
 	if len(w.log.outbox) == 0 {
 		return
@@ -274,41 +292,6 @@ func (w *simWorld) hops() {
 	c.open(e)
 }
 
-func (w *simWorld) kills() {
-	if e := w.anEdge(); e.up {
-		e.kill(w.r.IntN(4) == 0)
-	}
-}
-
-// dies has the process end amid its next batch.
-func (w *simWorld) dies() {
-	if e := w.anEdge(); e.up {
-		w.dieIn = e
-	}
-}
-
-func (w *simWorld) boots() {
-	if e := w.anEdge(); !e.up {
-		e.start()
-	}
-}
-
-func (w *simWorld) cuts() {
-	if e := w.anEdge(); e.up && e.link {
-		w.stats.cuts++
-		leaf := w.r.IntN(3) == 0
-		w.logf("%v is cut off, from its leaf %v", e, leaf)
-		e.cut(leaf)
-	}
-}
-
-func (w *simWorld) mends() {
-	if e := w.anEdge(); e.up && !e.link {
-		w.logf("%v is joined again", e)
-		e.mend()
-	}
-}
-
 func (w *simWorld) acknowledges() {
 	if e := w.anEdge(); e.up && e.link && e.leaf {
 		e.journal.arrive(1+w.r.IntN(4), w.r.IntN(4) > 0)
@@ -317,33 +300,6 @@ func (w *simWorld) acknowledges() {
 		w.adopt()
 	}
 	w.settle()
-}
-
-// forgets has the cores' stores lose what they hold, or go back to what they held.
-func (w *simWorld) forgets() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch w.r.IntN(6) {
-	case 0:
-		w.logLocked("the registry is lost")
-		w.registry = map[string]simRegistered{}
-	case 1:
-		if w.saved == nil || time.Since(w.savedAt) > 30*time.Second {
-			return
-		}
-		w.logLocked("the registry goes back by %v", time.Since(w.savedAt).Round(time.Millisecond))
-		w.registry = cloneRegistry(w.saved)
-	case 2:
-		w.logLocked("the tombs are lost")
-		w.tombs = map[string]simBuried{}
-	default:
-		w.saved, w.savedAt = cloneRegistry(w.registry), time.Now()
-		return
-	}
-	w.stats.wipes++
-	for _, c := range w.clients {
-		c.excused = c.excused || c.tried
-	}
 }
 
 func (w *simWorld) moment() { w.pass(time.Duration(w.r.IntN(300)) * time.Millisecond) }
@@ -384,6 +340,9 @@ func (w *simWorld) calm(d time.Duration, come bool) {
 		}
 		d -= chunk
 		w.pass(chunk)
+		w.mu.Lock()
+		w.tellDirectsLocked() // homes are behind for seconds, not for minutes
+		w.mu.Unlock()
 		for _, e := range w.edges {
 			e.tick()
 			e.beats()
@@ -462,6 +421,9 @@ func (w *simWorld) finish() {
 			e.start()
 		}
 		e.mend()
+	}
+	for _, d := range w.log.directs { // what was said in one that a client was not shown is due once it is back
+		w.entry(d.bucket, func(e *simEntry) { w.log.write(e, d) })
 	}
 	for len(w.log.outbox) > 0 {
 		w.homes()

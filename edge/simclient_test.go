@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/starling-chat/starling/core/resume"
 	"github.com/starling-chat/starling/edge/transport"
 	"github.com/starling-chat/starling/proto"
 )
@@ -27,11 +28,14 @@ type simClient struct {
 	live     bool // READY or RESUMED came on conn
 	leftAt   time.Time
 	closedAt time.Time
-	tried    bool // RESUME was sent in this session
-	excused  bool // the cores lost what they knew of it: op 9 may be
+	tried    bool      // RESUME was sent in this session
+	triedAt  time.Time // first
+	// What cores lost of it since.
+	unregistered, tombless bool
 
 	places  []simCursor // by bucket
 	guilds  map[proto.ID]*simShown
+	seats   map[proto.ID]*simSeat
 	repeats bool // a journal's tail was lost with its link: what was had may come again
 	tails   int
 }
@@ -49,7 +53,9 @@ func (c *simClient) open(e *simEdge) {
 		c.identify()
 		return
 	}
-	c.tried = true
+	if !c.tried {
+		c.tried, c.triedAt = true, time.Now()
+	}
 	c.asked = time.Now()
 	c.w.stats.resumes++
 	c.w.logf("%v RESUME at %v, s %d, away %v", c, e, c.s, time.Since(c.leftAt).Round(time.Second))
@@ -127,6 +133,11 @@ func (c *simClient) take(raw []byte) {
 	}
 }
 
+// forgotten tells whether nobody may know any more where the session went: tombs tell it where the registry does not, and they end.
+func (c *simClient) forgotten() bool {
+	return c.unregistered && (c.tombless || time.Since(c.triedAt) > resume.Retention-time.Minute)
+}
+
 // invalid is op 9 false: the session is over.
 func (c *simClient) invalid() {
 	away := time.Since(c.leftAt)
@@ -135,7 +146,7 @@ func (c *simClient) invalid() {
 	if c.live {
 		away = 0
 	}
-	if away <= 5*time.Minute && !c.excused && !c.w.spanEnds(c) {
+	if away <= 5*time.Minute && !c.forgotten() && !c.w.spanEnds(c) {
 		c.w.fail("OP 9 WITHOUT CAUSE %v, away %v", c, away)
 	}
 	c.session, c.live = "", false
@@ -182,8 +193,20 @@ func (c *simClient) dispatch(f *simFrame) {
 			c.w.fail("%v got %s", c, f.D)
 			return
 		}
+		if ch.GuildID == 0 {
+			c.directTold(f.T, ch.ID, 0)
+			return
+		}
 		c.event(ch.GuildID.Bucket(), channelTag(f.T, ch.ID, ch.Name))
 	default:
+		var said struct {
+			ID      proto.ID `json:"id"`
+			Channel proto.ID `json:"channel_id"`
+		}
+		if f.T == proto.EventMessageCreate && !bytes.Contains(f.D, []byte(`"guild_id"`)) && json.Unmarshal(f.D, &said) == nil {
+			c.directTold(f.T, said.Channel, said.ID)
+			return
+		}
 		bucket := c.user.bucket
 		if _, rest, ok := bytes.Cut(f.D, []byte(`"guild_id":"`)); ok {
 			id, err := proto.ParseID(string(rest[:bytes.IndexByte(rest, '"')]))
@@ -210,7 +233,7 @@ func (c *simClient) ready(s int64, d []byte) {
 		return
 	}
 	c.session, c.s, c.live = r.SessionID, s, true
-	c.tried, c.excused, c.repeats, c.tails = false, false, false, 0
+	c.tried, c.unregistered, c.tombless, c.repeats, c.tails = false, false, false, false, 0
 	c.places, c.guilds = make([]simCursor, len(c.w.log.buckets)), map[proto.ID]*simShown{}
 	for _, g := range r.Guilds {
 		c.guilds[g.ID] = &simShown{listed: true}
@@ -226,6 +249,7 @@ func (c *simClient) ready(s int64, d []byte) {
 		return
 	}
 	c.skipTo(c.user.bucket, c.user.states[at].at)
+	c.seatAll(r.PrivateChannels)
 	c.w.logf("%v READY at %v, s %d, home from %v", c, c.conn.edge, s, c.user.states[at].at)
 }
 

@@ -114,6 +114,10 @@ func (w *simWorld) answer(ctx context.Context, name string, body []byte) []byte 
 			out.Key = in.Origin.Key
 		}
 		return simEncode(out)
+	case "direct":
+		var in pb.DirectCall
+		_ = gproto.Unmarshal(body, &in)
+		return simEncode(w.snapshotDirects(&in))
 	case "guild":
 		var in pb.GuildCall
 		_ = gproto.Unmarshal(body, &in)
@@ -141,7 +145,8 @@ func (w *simWorld) answer(ctx context.Context, name string, body []byte) []byte 
 func (w *simWorld) snapshotUser(u *simUser) *pb.UserSnapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := &pb.UserSnapshot{User: uint64(u.id), Bucket: uint32(u.bucket), Sequence: w.log.tail(w.bucketAt(u.bucket)), Self: simJSON(u.self)}
+	w.tellDirectsLocked()
+	s := &pb.UserSnapshot{User: uint64(u.id), Bucket: uint32(u.bucket), Sequence: w.log.tail(w.bucketAt(u.bucket)), Self: simJSON(u.self), Direct: w.directsOf(u.id)}
 	for _, id := range u.guilds {
 		s.Guilds = append(s.Guilds, uint64(id))
 	}

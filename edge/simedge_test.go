@@ -175,6 +175,8 @@ func messageKey(m message) string {
 		return fmt.Sprint("6 rows ", m.guild.id)
 	case identified:
 		return fmt.Sprint("7 identified ", m.pending.client.conn.(*simConn).n)
+	case directLoaded:
+		return fmt.Sprint("8 direct ", m.seat.channel, m.seat.session.id)
 	}
 	return ""
 }

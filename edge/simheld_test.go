@@ -149,6 +149,9 @@ func (c *simClient) allow() {
 	for _, g := range c.guilds {
 		g.again = g.shown
 	}
+	for _, s := range c.seats {
+		s.repeats = s.next
+	}
 }
 
 // lacks tells what the client should have and has not, once all is quiet.
@@ -183,5 +186,5 @@ func (c *simClient) lacks() string {
 			return fmt.Sprintf("the end of guild %d", i)
 		}
 	}
-	return ""
+	return c.lacksDirect()
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/starling-chat/starling/proto"
 	"github.com/starling-chat/starling/proto/pb"
@@ -15,12 +16,13 @@ import (
 // in it: its promise, every entry of a followed bucket once and in order, is taken for granted, and kept by simReader.
 type simLog struct {
 	r       *rand.Rand
-	ids     uint64
+	ids     int
 	names   int
 	buckets [][]*simEntry // by place in the world; sequence is index + 1, spread by stride
 	guilds  []*simGuild
+	directs []*simDirect
 	users   []*simUser
-	outbox  []simJoin // joins and leaves that homes have yet to hear of
+	outbox  []simJoin // what homes have yet to hear of
 }
 
 type simEntry struct {
@@ -88,15 +90,18 @@ type simHome struct {
 	name string
 }
 
+// A simJoin is a join of a guild, a direct channel that came into the list, or the end of either.
 type simJoin struct {
-	user  *simUser
-	guild proto.ID
-	left  bool
+	user   *simUser
+	guild  proto.ID
+	left   bool
+	direct *simDirect
+	since  proto.ID // id of the opening, or closing
 }
 
 func (l *simLog) id(bucket int) proto.ID {
 	l.ids++
-	return proto.ID(1<<40 + l.ids<<22 | uint64(bucket)<<12)
+	return proto.MakeID(time.Now(), bucket, l.ids) // a step for each: they are fewer than there are
 }
 
 func (l *simLog) name() string {
@@ -170,7 +175,7 @@ func (l *simLog) born(e *simEntry, bucket int, owner *simUser, large bool) *simG
 		*now = *s
 		now.at = at
 	})
-	l.outbox = append(l.outbox, simJoin{owner, id, false})
+	l.outbox = append(l.outbox, simJoin{user: owner, guild: id})
 	return g
 }
 
@@ -334,11 +339,11 @@ func (l *simLog) member(e *simEntry, g *simGuild, u *simUser, leave bool) {
 		row := l.row(u)
 		l.say(e, g, &pb.Event{Type: proto.EventGuildMemberAdd, Id: uint64(u.id), User: uint64(u.id), Body: simJSON(proto.GuildMember{Member: row, GuildID: g.id})},
 			func(s *simState) { s.rows[u.id] = row })
-		l.outbox = append(l.outbox, simJoin{u, g.id, false})
+		l.outbox = append(l.outbox, simJoin{user: u, guild: g.id})
 	case leave && u.id != s.meta.OwnerID:
 		l.say(e, g, &pb.Event{Type: proto.EventGuildMemberRemove, Id: uint64(u.id), User: uint64(u.id), Before: simJSON(was),
 			Body: simJSON(proto.GuildMemberRemove{GuildID: g.id, User: *was.User})}, func(s *simState) { delete(s.rows, u.id) })
-		l.outbox = append(l.outbox, simJoin{u, g.id, true})
+		l.outbox = append(l.outbox, simJoin{user: u, guild: g.id, left: true})
 	default:
 		row, nick := was, l.name()
 		row.Nick, row.Roles = &nick, []proto.ID{}
@@ -369,7 +374,7 @@ func (l *simLog) end(e *simEntry, g *simGuild) {
 	was := g.now().whole()
 	was.Members = nil
 	for _, id := range keysOf(g.now().rows) {
-		l.outbox = append(l.outbox, simJoin{l.userOf(id), g.id, true})
+		l.outbox = append(l.outbox, simJoin{user: l.userOf(id), guild: g.id, left: true})
 	}
 	l.say(e, g, &pb.Event{Type: proto.EventGuildDelete, Id: uint64(g.id), Body: simJSON(proto.GuildStub{ID: g.id}), Before: simJSON(proto.GuildBefore{Guild: was})},
 		func(s *simState) { s.dead, s.rows = true, map[proto.ID]proto.Member{} })
@@ -379,8 +384,12 @@ func (l *simLog) userOf(id proto.ID) *simUser {
 	return l.users[slices.IndexFunc(l.users, func(u *simUser) bool { return u.id == id })]
 }
 
-// deliver has a home hear of a join or leave.
+// deliver has a home hear of something.
 func (l *simLog) deliver(e *simEntry, j simJoin) {
+	if j.direct != nil {
+		l.tellDirect(e, j)
+		return
+	}
 	kind := proto.EventInternalGuildJoined
 	j.user.guilds = slices.DeleteFunc(slices.Clone(j.user.guilds), func(id proto.ID) bool { return id == j.guild })
 	if j.left {

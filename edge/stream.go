@@ -68,16 +68,7 @@ func (l *loop) goLive(v *move) {
 			m.homed = slices.Contains(v.in, id)
 		}
 	}
-	for _, id := range distinct(v.directs) {
-		w := v.waiting[id]
-		switch since, opened := v.opened[id]; {
-		case s.directs[id] != nil:
-		case opened:
-			l.openDirect(s, id, since)
-		case w != nil && !w.Shown && !w.Gone:
-			l.openDirect(s, id, proto.ID(w.Since))
-		}
-	}
+	l.openDirects(v)
 	l.reporter.show(s)
 	l.catchUp(s, 0)
 	resumes.WithLabelValues("moved").Inc()

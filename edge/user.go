@@ -113,8 +113,9 @@ func (l *loop) userEventFor(s *session, e *pb.Event, ev *event) bool {
 		delete(s.past, proto.ID(e.Guild))
 	case proto.EventInternalDirectOpened:
 		l.openDirect(s, proto.ID(e.Channel), openingOf(e))
+	case proto.EventInternalDirectClosed:
+		l.closedDirect(s, proto.ID(e.Channel), openingOf(e))
 	default:
-		// Closed direct channels take effect in the channel's bucket likewise.
 		if e.Type != "" && e.Type[0] != '_' {
 			l.give(s, ev)
 		}

@@ -41,10 +41,7 @@ func listDirect(c change, open bool, kind string) error {
 			return err
 		}
 	}
-	link := core.DirectLink{Sequence: c.at.Sequence}
-	if open {
-		link.Since = proto.ID(c.event.Id)
-	}
+	link := core.DirectLink{Sequence: c.at.Sequence, Since: proto.ID(c.event.Id)}
 	return c.oweCommand(&pb.Command{Kind: kind, Target: uint64(user), Channel: uint64(channel), Bucket: uint32(user.Bucket()),
 		Body: []byte(body(link))})
 }
