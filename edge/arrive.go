@@ -339,8 +339,8 @@ func (v *move) pending() (list []*pb.JournalPlace) {
 
 // gone is the journal's word for a place whose end a replay told.
 func (v *move) gone(id proto.ID) *pb.JournalPlace {
-	if at, ok := v.over[id]; ok {
-		return closing{at: at}.place(id)
+	if p := v.over[id]; p != nil {
+		return gproto.CloneOf(p)
 	}
 	return gonePlace(id)
 }
@@ -390,7 +390,6 @@ func (m arrived) apply(l *loop) {
 	if n := len(s.record.Segments); n > maxSegments {
 		s.record.Segments = s.record.Segments[n-maxSegments:]
 	}
-	l.byKey[s.key] = s
 	s.ring.lost = v.ic
 	v.noted, v.stay, v.list = true, m.segment, m.list
 	for _, id := range m.had {

@@ -64,7 +64,7 @@ type stillHere struct{ superseded []uint64 }
 func (m stillHere) apply(l *loop) {
 	l.holding = false
 	for _, key := range m.superseded {
-		if s := l.byKey[key]; s != nil {
+		if s := l.byKey[key]; s != nil && s.held == nil {
 			l.closeSession(s, proto.CloseUnknown)
 		}
 	}

@@ -71,7 +71,8 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 		switch {
 		case had && c.hidden == 0:
 			sc.directs[id] = struct{}{}
-			p := &seat{session: s, channel: id, loaded: true, sequence: l.applied[id.Bucket()], last: slices.Max(slices.Concat([]proto.ID{0}, c.shown, v.opened[id]))}
+			p := &seat{session: s, channel: id, loaded: true, sequence: l.applied[id.Bucket()], last: slices.Max(append(c.shown, 0)),
+				again: v.opened[id]} // of which the channel's bucket may be yet to tell
 			if i := slices.Index(v.follows, id.Bucket()); i >= 0 {
 				v.follows = slices.Delete(v.follows, i, i+1)
 				p.followed = true
@@ -96,13 +97,13 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 		default:
 			over = 0
 		}
-		if over > 0 {
-			s.closed[id], v.over[id] = closing{at: over}, over
-		}
 		for _, since := range slices.Concat(c.shown, v.opened[id]) {
 			if since > over && (v.due[id] == 0 || since < v.due[id]) {
 				v.due[id] = since
 			}
+		}
+		if over > 0 {
+			s.closed[id], v.over[id] = closing{at: over}, closing{at: over, since: v.due[id]}.place(id)
 		}
 	}
 }
@@ -137,9 +138,9 @@ func (v *move) directsLeft() (left []*pb.JournalPlace) {
 	for id, since := range v.due {
 		left = append(left, &pb.JournalPlace{Place: uint64(id), Since: uint64(since)})
 	}
-	for id, at := range v.over {
+	for id, p := range v.over {
 		if _, due := v.due[id]; !due {
-			left = append(left, closing{at: at}.place(id))
+			left = append(left, p)
 		}
 	}
 	return append(left, v.sure...)

@@ -61,12 +61,12 @@ type move struct {
 	to    []*pb.ResumePosition // where each bucket was at ic
 	in    []proto.ID           // guilds that the user's bucket has in its list
 	later []proto.ID
-	left  []*pb.JournalPlace    // not shown at ic
-	due   map[proto.ID]proto.ID // direct channels to open once the session is here, and the ids that messages to tell are above
-	over  map[proto.ID]proto.ID // direct channels that left the list, and up to which id openings are over; nobody changes it once it is fixed
-	sure  []*pb.JournalPlace    // direct channels that the client was shown, as the journal says
-	late  []*pb.JournalPlace    // direct channels that came into the list behind ic
-	held  []*event              // since ic
+	left  []*pb.JournalPlace            // not shown at ic
+	due   map[proto.ID]proto.ID         // direct channels to open once the session is here, and the ids that messages to tell are above
+	over  map[proto.ID]*pb.JournalPlace // direct channels that left the list since, and the journal's word for them behind that; nobody changes it once it is fixed
+	sure  []*pb.JournalPlace            // direct channels that the client was shown, as the journal says
+	late  []*pb.JournalPlace            // direct channels that came into the list behind ic
+	held  []*event                      // since ic
 
 	noted bool // by a core: the session is here
 	stay  *pb.ResumeSegment
@@ -182,7 +182,7 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 		l.closeSession(old, proto.CloseUnknown)
 	}
 	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, gathering: true, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
-		opened: map[proto.ID][]proto.ID{}, closed: map[proto.ID]bool{}, due: map[proto.ID]proto.ID{}, over: map[proto.ID]proto.ID{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
+		opened: map[proto.ID][]proto.ID{}, closed: map[proto.ID]bool{}, due: map[proto.ID]proto.ID{}, over: map[proto.ID]*pb.JournalPlace{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
 	for _, p := range m.answer.From {
 		v.from[int(p.Bucket)] = p
 	}
@@ -199,7 +199,7 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 		ring: ring{maxEvents: l.cfg.RingEvents, maxBytes: l.cfg.RingBytes}}
 	s.posture = posture{wish: wish{status: v.looks()}, device: deviceOf(nil), active: l.now()}
 	v.session = s
-	l.sessions[s.id] = s
+	l.sessions[s.id], l.byKey[s.key] = s, s
 	l.user(s.user).sessions[s] = struct{}{}
 	c.session, c.phase = s, live
 	sessionsGauge.Inc()

@@ -28,7 +28,7 @@ func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
 	} else {
 		ctx, cancel := context.WithTimeout(ctx, releaseWait)
 		defer cancel()
-		index, err := l.written(ctx, func() int64 { return l.letGo(call.Session) })
+		index, err := l.written(ctx, func() int64 { return l.letGo(call.Session, call.N) })
 		switch {
 		case errors.Is(err, errStopped):
 			answer.Gone = true // nothing is numbered here any more
@@ -45,9 +45,10 @@ func (l *loop) answerRelease(ctx context.Context, body []byte) []byte {
 	return out
 }
 
-// letGo ends a session here, and gives the number that is current.
-func (l *loop) letGo(key uint64) int64 {
-	if s := l.byKey[key]; s != nil && (s.held == nil || s.held.noted) {
+// letGo ends a session here, and gives the number that is current. One that is on its way here, and of which nobody has told yet that it is noted, ends
+// where the one who asks knows it from the registry; else that one has read what was before, and either of the two will lose the next write.
+func (l *loop) letGo(key, n uint64) int64 {
+	if s := l.byKey[key]; s != nil && (s.held == nil || s.held.noted || s.held.answer.N == n) {
 		l.taken.Add(1)
 		l.closeSession(s, proto.CloseUnknown)
 	}

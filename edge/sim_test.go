@@ -72,12 +72,14 @@ type simWorld struct {
 	saved     map[string]simRegistered
 	savedAt   time.Time
 	wentBack  bool // the registry
-	tombless  bool // some were lost
-	tails     map[string]int
-	stats     simStats
-	trace     *strings.Builder // nil: not told
-	notes     []string         // for it, of cores that work side by side
-	violation string
+
+	unregistered bool // it was lost
+	tombless     bool // some were lost
+	tails        map[string]int
+	stats        simStats
+	trace        *strings.Builder // nil: not told
+	notes        []string         // for it, of cores that work side by side
+	violation    string
 }
 
 type simStats struct {

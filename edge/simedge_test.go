@@ -34,6 +34,8 @@ type simEdge struct {
 	conns  []*simConn
 	ticked time.Time
 
+	crowded time.Time // when it was last, or booted
+
 	inbox   []message // of the loop, in an order that hangs on the seed alone
 	reader  *simReader
 	journal *simJournal
@@ -69,7 +71,7 @@ func (e *simEdge) start() {
 		return e.cutAt
 	}
 	e.l.index, e.l.recordRoom = e.w.firstIndex, e.w.recordRoom
-	e.ticked = time.Now()
+	e.ticked, e.crowded = time.Now(), time.Now()
 	e.l.flush()
 	e.w.logf("%v boots, %d", e, e.boot)
 }

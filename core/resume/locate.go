@@ -33,7 +33,7 @@ func (s *Service) release(ctx context.Context, key uint64, g *pb.ResumeSegment) 
 // for long (rule 3).
 func (s *Service) ask(ctx context.Context, key uint64, h *holder) error {
 	wait, cancel := context.WithTimeout(ctx, releaseWait)
-	ans, err := s.Holders.Release(wait, h.segment.Edge, &pb.ReleaseCall{Session: key, Boot: h.segment.Boot})
+	ans, err := s.Holders.Release(wait, h.segment.Edge, &pb.ReleaseCall{Session: key, Boot: h.segment.Boot, N: h.segment.N})
 	cancel()
 	if ctx.Err() != nil {
 		return ctx.Err()

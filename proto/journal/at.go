@@ -38,7 +38,7 @@ func (x *Index) At(index int64, session uint64, also *Base) Found {
 	if snap != nil && x.records[snapEnd].to >= index {
 		out.Positions = x.positions(snap, x.records[snapEnd].number, index)
 		if also != nil {
-			out.Positions = merge(out.Positions, also.Positions)
+			out.Positions = merge(out.Positions, snap.knows(also))
 		}
 		out.Waiting = x.waiting(session, snap, also, x.records[snapEnd].number, index)
 		return out
@@ -51,6 +51,17 @@ func (x *Index) At(index int64, session uint64, also *Base) Found {
 	out.Positions = merge(x.marksBetween(x.records[start].number, x.records[alsoEnd].number, also.Index, index), also.Positions)
 	out.Waiting = x.waiting(session, nil, also, x.records[alsoEnd].number, index)
 	return out
+}
+
+// knows is what another base says of buckets that the snapshot has, too. A later snapshot without a bucket says that nobody at the edge needed it any more:
+// where the client was in it before means nothing.
+func (s *snapshot) knows(also *Base) (list []*pb.ResumePosition) {
+	for _, p := range also.Positions {
+		if _, has := s.buckets[p.Bucket]; has || s.at <= also.Index {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // snapshotAt is the newest snapshot that is not above an index, nil if there is none, and the last record that follows it without a gap.

@@ -1379,6 +1379,7 @@ type ReleaseCall struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"` // key
 	Boot          uint64                 `protobuf:"fixed64,2,opt,name=boot,proto3" json:"boot,omitempty"`       // another boot answers gone
+	N             uint64                 `protobuf:"fixed64,3,opt,name=n,proto3" json:"n,omitempty"`             // of the stay that is to be left: a move to this edge of which the record tells already
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1423,6 +1424,13 @@ func (x *ReleaseCall) GetSession() uint64 {
 func (x *ReleaseCall) GetBoot() uint64 {
 	if x != nil {
 		return x.Boot
+	}
+	return 0
+}
+
+func (x *ReleaseCall) GetN() uint64 {
+	if x != nil {
+		return x.N
 	}
 	return 0
 }
@@ -1608,10 +1616,11 @@ const file_resume_proto_rawDesc = "" +
 	"\n" +
 	"superseded\x18\x01 \x03(\x06R\n" +
 	"superseded\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\";\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"I\n" +
 	"\vReleaseCall\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x12\n" +
-	"\x04boot\x18\x02 \x01(\x06R\x04boot\"S\n" +
+	"\x04boot\x18\x02 \x01(\x06R\x04boot\x12\f\n" +
+	"\x01n\x18\x03 \x01(\x06R\x01n\"S\n" +
 	"\rReleaseAnswer\x12\x12\n" +
 	"\x04gone\x18\x01 \x01(\bR\x04gone\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x03R\x05index\x12\x18\n" +
