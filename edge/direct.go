@@ -97,7 +97,9 @@ func (l *loop) endDirect(p *seat, c closing) {
 		p.session.closed[p.channel] = c
 	}
 	for _, since := range p.again { // the first that is no older makes a new seat; those after it wait there
-		l.openDirect(p.session, p.channel, since)
+		if since > c.at {
+			l.openDirect(p.session, p.channel, since)
+		}
 	}
 }
 
