@@ -110,6 +110,11 @@ func (m guildLoaded) apply(l *loop) {
 	for _, b := range buffer {
 		l.guildEvent(g, b.sequence, b.event)
 		now := l.guilds[g.id]
+		if now == g {
+			continue
+		}
+		waiting = append(waiting, g.waiting...) // who joined meanwhile
+		g.waiting = nil
 		if now == nil { // the event was the guild's end: those who waited for it hear of that alone
 			gone := ownEvent(proto.EventGuildDelete, proto.GuildStub{ID: g.id})
 			for _, w := range waiting {
@@ -119,15 +124,13 @@ func (m guildLoaded) apply(l *loop) {
 			}
 			return
 		}
-		if now != g { // the event made it begin again
-			for _, w := range waiting {
-				w.guild = now
-			}
-			now.waiting = append(now.waiting, waiting...)
-			return
+		for _, w := range waiting { // the event made it begin again
+			w.guild = now
 		}
+		now.waiting = append(now.waiting, waiting...)
+		return
 	}
-	waiting = append(waiting, g.waiting...) // who joined meanwhile
+	waiting = append(waiting, g.waiting...)
 	g.waiting, g.catching = nil, false
 	for _, w := range waiting {
 		if w.session.guilds[g.id] == w && w.class == nil {

@@ -31,6 +31,11 @@ func mustJSON(t *testing.T, v any) []byte {
 // What waited for a guild's snapshot is applied without a word in the journal. Whoever joins amid it is shown the guild behind it: else a client that
 // got the first of it would never get the rest, where its edge dies.
 func TestJoinWhileLoading(t *testing.T) {
+	t.Run("goes on", func(t *testing.T) { joinWhileLoading(t, false) })
+	t.Run("ends", func(t *testing.T) { joinWhileLoading(t, true) })
+}
+
+func joinWhileLoading(t *testing.T, ends bool) {
 	l, s := loadingLoop()
 	g, b := &guild{id: guildID, loading: true}, guildID.Bucket()
 	l.guilds[guildID] = g
@@ -42,6 +47,9 @@ func TestJoinWhileLoading(t *testing.T) {
 	entry := []*pb.Event{
 		{Type: proto.EventGuildMemberAdd, Guild: uint64(guildID), Id: uint64(s.user), User: uint64(s.user), Body: mustJSON(t, proto.GuildMember{Member: row, GuildID: guildID})},
 		{Type: proto.EventMessageCreate, Guild: uint64(guildID), Channel: uint64(lobby.ID), Id: 99, Body: []byte(`{"id":"99"}`)},
+	}
+	if ends {
+		entry = append(entry, &pb.Event{Type: proto.EventGuildDelete, Guild: uint64(guildID)})
 	}
 	logEntry{b, 2, &pb.Entry{Events: entry}}.apply(l)
 	guildLoaded{guild: g, snapshot: &pb.GuildSnapshot{Sequence: 1, Body: mustJSON(t, whole), AllMembers: true}}.apply(l)
@@ -59,6 +67,12 @@ func TestJoinWhileLoading(t *testing.T) {
 			t.Errorf("shown as of before the message that came behind the join: last is %v", last)
 		}
 	})
+	if ends {
+		if len(got) != 0 || len(s.guilds) != 0 || len(l.guilds) != 0 {
+			t.Errorf("got %v, session in %d guilds, edge with %d, want nothing: it never heard of the guild", got, len(s.guilds), len(l.guilds))
+		}
+		return
+	}
 	if !slices.Equal(got, []string{proto.EventGuildCreate}) {
 		t.Errorf("got %v, want the guild alone: the message is in it", got)
 	}
