@@ -53,7 +53,7 @@ func (v *move) had(id proto.ID, c changes) bool {
 		return false // it came into the list since
 	}
 	if v.nothing { // what READY listed has a word, unless its record is lost: then the client may have been shown what was closed since
-		return v.doubt() && c.any && !c.first
+		return v.answer.Tail && c.any && !c.first
 	}
 	if c.any {
 		return !c.first
@@ -90,7 +90,7 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 			continue
 		case w != nil && w.Gone:
 			over = proto.ID(w.Since)
-		case (v.nothing || v.spans[id.Bucket()] == nil) && v.doubt() && slices.Contains(v.listed, id):
+		case (v.nothing || v.spans[id.Bucket()] == nil) && v.answer.Tail && slices.Contains(v.listed, id):
 			// READY may have listed it, in what is lost of the journal, or may not: what was said since is no older than what journals reach back.
 			v.due[id] = saidSince(l.now().Add(-journalReach))
 			continue
@@ -122,7 +122,7 @@ func (v *move) openLater(l *loop, id, since proto.ID) {
 	l.note(v.session, p)
 }
 
-// opensDirects opens what is due, in one order.
+// openDirects opens what is due, in one order.
 func (l *loop) openDirects(v *move) {
 	ids := make([]proto.ID, 0, len(v.due))
 	for id := range v.due {
