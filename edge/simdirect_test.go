@@ -90,8 +90,8 @@ func (l *simLog) write(e *simEntry, d *simDirect) {
 	d.said = append(d.said, s)
 }
 
-// tellDirectsLocked has homes hear of what direct channels owe them. In the world nobody asks for a user whose home is behind with these: then nobody could
-// say of a channel what a client was shown.
+// tellDirectsLocked has homes hear of what direct channels owe them. In the world nobody asks for a user, or for channels, while a home is behind with
+// these: then nobody could say of a channel what a client was shown (docs/delivery.md).
 func (w *simWorld) tellDirectsLocked() {
 	rest := w.log.outbox[:0:0]
 	for _, j := range w.log.outbox {
@@ -135,6 +135,7 @@ func (w *simWorld) directsOf(user proto.ID) (list [][]byte) {
 func (w *simWorld) snapshotDirects(in *pb.DirectCall) *pb.DirectAnswer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.tellDirectsLocked()
 	out := &pb.DirectAnswer{}
 	for _, want := range in.Wants {
 		s := &pb.DirectSnapshot{Channel: want.Channel}
