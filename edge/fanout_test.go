@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/starling-chat/starling/edge/transport"
 	"github.com/starling-chat/starling/proto"
@@ -13,7 +14,7 @@ import (
 func BenchmarkFanOut(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			l := &loop{encoder: &encoder{}, gen: &generation{}}
+			l := &loop{encoder: &encoder{}, gen: &generation{}, now: time.Now}
 			g := &guild{id: guildID, loaded: true, roles: map[proto.ID]proto.Role{guildID: {ID: guildID, Permissions: proto.PermDefault}},
 				channels: map[proto.ID]*proto.Channel{1: {ID: 1}}, members: map[proto.ID]*member{}, classes: map[string]*class{}, meta: proto.NewGuild(guildID, "g", 1)}
 			for i := range n {
