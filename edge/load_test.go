@@ -19,15 +19,6 @@ func loadingLoop() (*loop, *session) {
 	return l, s
 }
 
-func mustJSON(t *testing.T, v any) []byte {
-	t.Helper()
-	b, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // What waited for a guild's snapshot is applied without a word in the journal. Whoever joins amid it is shown the guild behind it: else a client that
 // got the first of it would never get the rest, where its edge dies.
 func TestJoinWhileLoading(t *testing.T) {
@@ -45,14 +36,14 @@ func joinWhileLoading(t *testing.T, ends bool) {
 	whole.Roles = []proto.Role{{ID: guildID, Permissions: proto.PermViewChannel}}
 	row := proto.Member{User: &proto.User{ID: s.user}, Roles: []proto.ID{}}
 	entry := []*pb.Event{
-		{Type: proto.EventGuildMemberAdd, Guild: uint64(guildID), Id: uint64(s.user), User: uint64(s.user), Body: mustJSON(t, proto.GuildMember{Member: row, GuildID: guildID})},
+		{Type: proto.EventGuildMemberAdd, Guild: uint64(guildID), Id: uint64(s.user), User: uint64(s.user), Body: simJSON(proto.GuildMember{Member: row, GuildID: guildID})},
 		{Type: proto.EventMessageCreate, Guild: uint64(guildID), Channel: uint64(lobby.ID), Id: 99, Body: []byte(`{"id":"99"}`)},
 	}
 	if ends {
 		entry = append(entry, &pb.Event{Type: proto.EventGuildDelete, Guild: uint64(guildID)})
 	}
 	logEntry{b, 2, &pb.Entry{Events: entry}}.apply(l)
-	guildLoaded{guild: g, snapshot: &pb.GuildSnapshot{Sequence: 1, Body: mustJSON(t, whole), AllMembers: true}}.apply(l)
+	guildLoaded{guild: g, snapshot: &pb.GuildSnapshot{Sequence: 1, Body: simJSON(whole), AllMembers: true}}.apply(l)
 	var got []string
 	s.ring.after(0, func(e *event) {
 		got = append(got, e.kind)
