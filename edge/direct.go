@@ -370,7 +370,7 @@ func (l *loop) releaseDirects(held []*heldDirect) {
 func (l *loop) takeSeats(s *session, held []*heldDirect) (listed []listing, later []proto.ID) {
 	for _, h := range held {
 		if s.shard[0] == directShard && h.snapshot != nil && len(h.snapshot.Body) > 0 && s.directs[h.channel] == nil {
-			p := &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence, last: proto.ID(h.snapshot.LastId)}
+			p := &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence, last: proto.ID(h.snapshot.LastId), shown: l.now()}
 			s.directs[h.channel] = p
 			listed = append(listed, listing{p, h.snapshot.Body})
 			continue

@@ -109,6 +109,7 @@ func (v *move) age(since []buffered) {
 			v.listed = append(v.listed, id)
 		case proto.EventInternalDirectClosed:
 			v.listed = slices.DeleteFunc(v.listed, func(ch proto.ID) bool { return ch == id })
+			v.directs = append(v.directs, id) // whose own bucket may have yet to tell the client of the end
 		}
 	}
 }

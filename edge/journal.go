@@ -20,7 +20,6 @@ const (
 	speakEvery    = time.Minute      // a session hears at least so often, so that its s does not outlive the journal
 	writeTimeout  = 5 * time.Second
 	ackTimeout    = 5 * time.Second // before READY
-	maxRecord     = 1 << 13         // things in a record: 64 bytes each leave room in what the relay takes
 )
 
 // A journal takes records before sockets get what they tell of. relay.Journal is one.
@@ -81,27 +80,26 @@ func (l *loop) note(s *session, p *pb.JournalPlace) {
 func (l *loop) journalize() error {
 	r := l.cursor.record
 	now := l.now()
-	if l.journal == nil || l.index == l.journaled && len(r.Starts) == 0 && len(r.Places) == 0 && now.Sub(l.snapshot) < snapshotEvery {
+	if l.journal == nil || l.index == l.journaled && len(r.Starts) == 0 && len(r.Places) == 0 && len(l.parts) == 0 && now.Sub(l.snapshot) < snapshotEvery {
 		return nil
 	}
-	if now.Sub(l.snapshot) >= snapshotEvery {
-		r.Snapshot = l.position()
-	}
-	r.To = l.index
 	ctx, cancel := context.WithTimeout(l.ctx, writeTimeout)
 	defer cancel()
-	err := l.journal.Write(ctx, r)
-	if err != nil && !errors.Is(err, errUnsent) {
-		if len(r.Events)+len(r.Starts)+len(r.Places) > l.recordRoom {
+	var unsent error
+	write := func(r *pb.JournalRecord) error {
+		err := l.journal.Write(ctx, r)
+		if errors.Is(err, errUnsent) {
+			unsent, err = err, nil
+		}
+		return err
+	}
+	if err := l.writeRecord(r, now, write); err != nil {
+		if r := l.cursor.record; len(r.Events)+len(r.Starts)+len(r.Places) > l.recordRoom {
 			l.abandon()
 		}
-		return errors.Join(errNoJournal, err) // the record stays, and grows
+		return errors.Join(errNoJournal, err) // what is left of the record stays, and grows
 	}
-	if r.Snapshot != nil {
-		l.snapshot = now
-	}
-	l.journaled, l.cursor.record = l.index, &pb.JournalRecord{}
-	return err
+	return unsent
 }
 
 // abandon gives a record up that became too long while nothing took it. Nobody was told of what it has; whoever was here goes on elsewhere from
@@ -110,7 +108,7 @@ func (l *loop) abandon() {
 	for _, s := range l.sessions {
 		l.drop(s)
 	}
-	l.cursor.record, l.snapshot = &pb.JournalRecord{}, time.Time{}
+	l.cursor.record, l.snapshot, l.parts = &pb.JournalRecord{}, time.Time{}, nil
 	l.log.Error("record of the journal abandoned: nothing took it for too long")
 }
 
@@ -209,10 +207,8 @@ func (l *loop) journaledSoon(ctx context.Context, p *pending, key uint64) error 
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout) // a journal that is full writes nothing either
 	defer cancel()
 	index, err := l.written(ctx, func() int64 {
-		if key != 0 { // until READY says more nothing was shown, also to a core that never hears what READY said
-			p.key = key
-			l.index++
-			l.cursor.record.Places = append(l.cursor.record.Places, &pb.JournalPlace{Session: key, Index: l.index})
+		if key != 0 {
+			l.announce(p, key)
 		}
 		return l.index
 	})
@@ -220,6 +216,17 @@ func (l *loop) journaledSoon(ctx context.Context, p *pending, key uint64) error 
 		return err
 	}
 	return l.journal.WaitAcked(ctx, index)
+}
+
+// announce journals that a session is to begin: until READY says more nothing was shown, also to a core that never hears what READY said. Its user's
+// bucket may be followed for long, and not be in what the journal has of those that somebody needs.
+func (l *loop) announce(p *pending, key uint64) {
+	p.key = key
+	l.index++
+	l.cursor.record.Places = append(l.cursor.record.Places, &pb.JournalPlace{Session: key, Index: l.index})
+	if b := p.user.Bucket(); l.started[b] {
+		l.cursor.record.Starts = append(l.cursor.record.Starts, &pb.JournalStart{Index: l.index, Bucket: uint32(b), Sequence: l.applied[b]})
+	}
 }
 
 // cutOff tells why the edge may be the only one to know what it numbers; nil: it is not.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	records "github.com/starling-chat/starling/proto/journal"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 )
@@ -46,4 +47,30 @@ func TestNobodyWaitsForAFullJournalForEver(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// An edge has followed Alice's bucket since she was here before; nobody needed it when the journal last said where the edge stands. She comes back, and
+// the edge dies before the journal has her READY: others have to know how far in her bucket she is at the least, or joins on the way there are lost.
+func TestWhoBeginsHasAPositionAtHome(t *testing.T) {
+	l, s := loadingLoop()
+	home := s.user.Bucket()
+	l.applied[home], l.started[home] = 20, true
+	x := records.New()
+	add := func(r *pb.JournalRecord) {
+		if err := x.Add(r, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(&pb.JournalRecord{Boot: 1, Number: 1, Snapshot: &pb.JournalSnapshot{}})
+	l.announce(&pending{user: s.user}, s.key)
+	r := l.cursor.record
+	r.Boot, r.Number, r.To = 1, 2, l.index
+	add(r)
+	got := x.At(l.index+1, s.key, nil) // READY's number, of which nothing came
+	if got.Status != records.Beyond || len(got.Positions) != 1 || int(got.Positions[0].Bucket) != home || got.Positions[0].Sequence != 21 {
+		t.Errorf("status %v, at %v; want beyond what is known, behind 20 of bucket %d", got.Status, got.Positions, home)
+	}
+	if len(got.Waiting) != 1 || got.Waiting[0].Place != 0 {
+		t.Errorf("waiting are %v, want all", got.Waiting)
+	}
 }

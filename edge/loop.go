@@ -66,7 +66,9 @@ type loop struct {
 	started    [proto.Buckets]bool
 	journaled  int64                      // index up to which records were written
 	snapshot   time.Time                  // of the last one
-	recordRoom int                        // things that a record may hold
+	parts      []*pb.JournalSnapshot      // of it that have yet to be written, before all else
+	recordRoom int                        // things that may wait for the journal
+	recordMost int                        // things that it takes in one record
 	afterWrite []func()                   // wait for the next
 	heldAt     time.Time                  // when the cores were told of moved sessions
 	holding    bool                       // they are being told
@@ -83,7 +85,7 @@ func newLoop(s *Server, ctx context.Context) *loop {
 	l := &loop{
 		cfg: &s.cfg, gateway: s.gateway, log: s.cfg.Log, constants: newConstants(s.cfg.HeartbeatInterval.Milliseconds()),
 		cores: newCores(s.bus, s.cfg.Region), inbox: make(chan message, inboxLen), ctx: ctx, guesses: &guesses{now: time.Now}, identify: make(chan struct{}, s.cfg.Identifies), locating: make(chan struct{}, s.cfg.Identifies),
-		now: time.Now, gen: &generation{}, encoder: &encoder{}, clients: map[*client]struct{}{}, sessions: map[string]*session{}, byKey: map[uint64]*session{}, moves: map[int]map[*move]struct{}{}, moved: map[int64]*generation{}, awaiting: map[int][]awaited{}, recordRoom: maxRecord,
+		now: time.Now, gen: &generation{}, encoder: &encoder{}, clients: map[*client]struct{}{}, sessions: map[string]*session{}, byKey: map[uint64]*session{}, moves: map[int]map[*move]struct{}{}, moved: map[int64]*generation{}, awaiting: map[int][]awaited{}, recordRoom: roomOfRecord, recordMost: mostOfRecord,
 		users: map[proto.ID]*user{}, guilds: map[proto.ID]*guild{}, beat: time.Now, cursor: newCursor(),
 	}
 	l.reporter, l.herald = newReporter(l), &herald{loop: l}

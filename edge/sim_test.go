@@ -51,6 +51,7 @@ type simWorld struct {
 	connLimit   int
 	journalRoom int
 	recordRoom  int
+	recordMost  int
 	firstIndex  int64
 	back        int // entries before its start that a follow begins with
 	dieIn       *simEdge

@@ -58,6 +58,10 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 	if r.IntN(5) == 0 {
 		w.journalRoom, w.recordRoom = 2+r.IntN(15), 5+r.IntN(30)
 	}
+	if w.recordMost = mostOfRecord; r.IntN(3) == 0 {
+		w.recordMost = 1 + r.IntN(8)
+		w.journalRoom += 30 // or what one client causes is too much for ever
+	}
 	if r.IntN(2) == 0 {
 		w.ring = 3 + r.IntN(10)
 	}

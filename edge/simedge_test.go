@@ -70,7 +70,7 @@ func (e *simEdge) start() {
 		}
 		return e.cutAt
 	}
-	e.l.index, e.l.recordRoom = e.w.firstIndex, e.w.recordRoom
+	e.l.index, e.l.recordRoom, e.l.recordMost = e.w.firstIndex, e.w.recordRoom, e.w.recordMost
 	e.ticked, e.crowded = time.Now(), time.Now()
 	e.l.flush()
 	e.w.logf("%v boots, %d", e, e.boot)

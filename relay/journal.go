@@ -17,9 +17,11 @@ import (
 	"github.com/starling-chat/starling/proto/pb"
 )
 
+// JournalLimit is how many bytes a record of a journal may have.
+const JournalLimit = 1 << 20
+
 const (
-	journalRoom   = 8 << 20 // bytes of records that are not acknowledged
-	journalLimit  = 1 << 20 // of one record
+	journalRoom   = 64 << 20 // bytes of records that are not acknowledged
 	resendAfter   = time.Second
 	resendLook    = 250 * time.Millisecond
 	resendAtOnce  = 1 << 20          // bytes per look: when the hubs are away it is no use to send them all
@@ -98,7 +100,7 @@ func (j *Journal) take(r *pb.JournalRecord) (*journalRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(body) > journalLimit {
+	if len(body) > JournalLimit {
 		return nil, fmt.Errorf("record of %d bytes: %w", len(body), ErrTooLarge)
 	}
 	if j.bytes+len(body) > j.room {

@@ -58,7 +58,7 @@ type edgeJournal struct {
 // cores may do so at once.
 func OpenJournals(ctx context.Context, bus *Bus) (*JournalReader, error) {
 	m, err := openMemoryStream(ctx, bus, jetstream.StreamConfig{Name: journalStream(bus.region), Subjects: []string{JournalSubject("*")},
-		MaxMsgSize: journalLimit + 4<<10, AllowDirect: true})
+		MaxMsgSize: JournalLimit + 4<<10, AllowDirect: true})
 	if err != nil {
 		return nil, fmt.Errorf("journals: %w", err)
 	}

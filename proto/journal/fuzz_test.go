@@ -16,6 +16,7 @@ func FuzzAdd(f *testing.F) {
 			Waiting: []*pb.JournalPlace{{Session: 5}, {Session: 5, Place: 3, Shown: true}}}},
 		{Boot: 1, Number: 2, From: 10, To: 14, Events: []*pb.JournalEvent{{Index: 11, Width: 3, Bucket: 1, Sequence: 9, Event: 1 << 31}},
 			Starts: []*pb.JournalStart{{Index: 12, Bucket: 1, Sequence: 1}, {Index: -5, Bucket: 2}}, Places: []*pb.JournalPlace{{Index: 1 << 62, Session: 5, Place: 3}}},
+		{Boot: 1, Number: 3, From: 14, To: 14, Snapshot: &pb.JournalSnapshot{Part: 1, Parts: 2, Waiting: []*pb.JournalPlace{{Session: 5}}}},
 		{Boot: 1, Number: 1<<64 - 1, From: 1 << 60, To: 1 << 61},
 	} {
 		b, err := gproto.Marshal(r)

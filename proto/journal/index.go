@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -42,9 +43,10 @@ type Found struct {
 // An Index is the journal of one boot of an edge. Any goroutine may call it.
 type Index struct {
 	mu        sync.RWMutex
-	records   []record          // by number
-	marks     map[uint32][]mark // by bucket, each in order of record and index
-	snapshots []snapshot        // by record
+	records   []record            // by number
+	marks     map[uint32][]mark   // by bucket, each in order of record and index
+	snapshots []snapshot          // by record
+	partial   map[uint64]*partial // snapshots of which parts have yet to come, by their last record
 	places    map[uint64][]place
 	end       int64
 	weight    int
@@ -53,7 +55,7 @@ type Index struct {
 
 // New is a journal of which nothing is known.
 func New() *Index {
-	return &Index{marks: make(map[uint32][]mark), places: make(map[uint64][]place)}
+	return &Index{marks: make(map[uint32][]mark), partial: make(map[uint64]*partial), places: make(map[uint64][]place)}
 }
 
 // Add takes a record that was stored at a time; one that it knows changes nothing. An error is of a record that cannot be: it counts as one
@@ -85,10 +87,30 @@ func (x *Index) Add(r *pb.JournalRecord, at time.Time) error {
 		x.places[session] = insert(x.places[session], r.Number, func(p place) uint64 { return p.record }, list)
 	}
 	if r.Snapshot != nil {
-		x.snapshots = insert(x.snapshots, r.Number, func(s snapshot) uint64 { return s.record }, []snapshot{snapshotOf(r)})
+		x.addSnapshot(r)
 	}
 	x.weight += weigh(r)
 	return nil
+}
+
+// addSnapshot takes a snapshot, or a part of one. It counts once all are there, as one of the last part's record: those behind the first cover no
+// index and say nothing else.
+func (x *Index) addSnapshot(r *pb.JournalRecord) {
+	parts := max(r.Snapshot.Parts, 1)
+	last := r.Number + uint64(parts-1-r.Snapshot.Part)
+	p := x.partial[last]
+	if p == nil {
+		p = &partial{snapshot: snapshot{record: last, at: r.To, buckets: make(map[uint32]uint64)}, parts: parts, missing: parts}
+		x.partial[last] = p
+	}
+	if p.parts != parts || p.at != r.To {
+		return // no edge of ours wrote both
+	}
+	p.take(r.Snapshot)
+	if p.missing--; p.missing == 0 {
+		delete(x.partial, last)
+		x.snapshots = insert(x.snapshots, last, func(s snapshot) uint64 { return s.record }, []snapshot{p.snapshot})
+	}
 }
 
 // insert puts what a record says behind what earlier ones did.
@@ -144,6 +166,7 @@ func (x *Index) Expire(before time.Time) {
 	x.records, x.stale = x.records[n:], x.stale+n
 	first := x.firstLocked()
 	x.snapshots = slices.DeleteFunc(x.snapshots, func(s snapshot) bool { return s.record < first })
+	maps.DeleteFunc(x.partial, func(last uint64, _ *partial) bool { return last < first })
 	if x.stale > len(x.records)/4 { // what is of no record any more counts nowhere: it only takes room
 		x.sweepLocked(first)
 	}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -113,9 +114,27 @@ func (w *writer) write(snapshot bool) {
 				s.waiting = append(s.waiting, p)
 			}
 		}
+		w.split(rec, &s)
 		w.done = append(w.done, s)
+		return
 	}
 	w.records = append(w.records, rec)
+}
+
+// split has a snapshot in up to four records; it counts from the last on.
+func (w *writer) split(rec *pb.JournalRecord, s *step) {
+	all, parts := rec.Snapshot.Waiting, 1+w.r.IntN(4)
+	for i := range parts {
+		if i > 0 {
+			w.number++
+			rec = &pb.JournalRecord{Boot: 7, Number: w.number, From: w.index, To: w.index, Snapshot: &pb.JournalSnapshot{Part: uint32(i), Parts: uint32(parts)}}
+		} else if parts > 1 {
+			rec.Snapshot.Parts = uint32(parts)
+		}
+		rec.Snapshot.Waiting = all[len(all)*i/parts : len(all)*(i+1)/parts]
+		w.records = append(w.records, rec)
+	}
+	s.record = w.number
 }
 
 func naivePlace(now map[uint64]*pb.JournalPlace, p *pb.JournalPlace) {
@@ -131,10 +150,17 @@ func naivePlace(now map[uint64]*pb.JournalPlace, p *pb.JournalPlace) {
 }
 
 // naive goes through everything that the records in has say, from a snapshot on; ok is false if they do not reach the index.
-func (w *writer) naive(has map[uint64]bool, index int64, session uint64) (at map[uint32]*pb.ResumePosition, waiting map[uint64]*pb.JournalPlace, covered int64, found bool) {
+func (w *writer) naive(came, has map[uint64]bool, index int64, session uint64) (at map[uint32]*pb.ResumePosition, waiting map[uint64]*pb.JournalPlace, covered int64, found bool) {
 	base := uint64(0)
 	for _, r := range w.records {
-		if has[r.Number] && r.Snapshot != nil && r.To <= index {
+		if n := r.Snapshot.GetParts(); r.Snapshot == nil || r.To > index || n > 0 && r.Snapshot.Part < n-1 {
+			continue
+		}
+		whole := has[r.Number] // parts before it may be forgotten since
+		for k := range uint64(r.Snapshot.Part) + 1 {
+			whole = whole && came[r.Number-k]
+		}
+		if whole {
 			base = r.Number
 		}
 	}
@@ -209,6 +235,7 @@ func TestIndexAgainstAllOfIt(t *testing.T) {
 				}
 			}
 		}
+		came := maps.Clone(has)
 		for before := uint64(0); before <= uint64(len(w.records)); before += uint64(1 + r.IntN(30)) {
 			x.Expire(start.Add(time.Duration(before) * time.Second))
 			for n := range before {
@@ -217,7 +244,7 @@ func TestIndexAgainstAllOfIt(t *testing.T) {
 			for index := int64(-1); index <= w.index+2; index++ {
 				session := uint64(r.IntN(sessions) + 1)
 				got := x.At(index, session, nil)
-				at, waiting, covered, found := w.naive(has, index, session)
+				at, waiting, covered, found := w.naive(came, has, index, session)
 				want := Found{Status: Gone}
 				if found {
 					want.Covered = covered
@@ -339,6 +366,10 @@ func TestRecordsThatCannotBe(t *testing.T) {
 		"events disorder": {Boot: 1, Number: 3, From: 10, To: 20, Events: []*pb.JournalEvent{event(12, 2), event(13, 1)}},
 		"bucket":          {Boot: 1, Number: 3, From: 10, To: 20, Starts: []*pb.JournalStart{{Bucket: 1024}}},
 		"snapshot":        {Boot: 1, Number: 3, From: 10, To: 20, Snapshot: &pb.JournalSnapshot{Buckets: []uint32{1}}},
+		"part":            {Boot: 1, Number: 3, From: 10, To: 10, Snapshot: &pb.JournalSnapshot{Part: 2, Parts: 2}},
+		"first part":      {Boot: 1, Number: 1, Snapshot: &pb.JournalSnapshot{Part: 1, Parts: 2}},
+		"part with index": {Boot: 1, Number: 3, From: 10, To: 20, Snapshot: &pb.JournalSnapshot{Part: 1, Parts: 2}},
+		"parts":           {Boot: 1, Number: 3, From: 10, To: 20, Snapshot: &pb.JournalSnapshot{Parts: 1 << 13}},
 		"snapshot bucket": {Boot: 1, Number: 3, From: 10, To: 20, Snapshot: &pb.JournalSnapshot{Buckets: []uint32{1024}, Sequences: []uint64{1}}},
 		"overlap":         {Boot: 1, Number: 3, From: 8, To: 20},
 		"hole":            {Boot: 1, Number: 3, From: 11, To: 20},

@@ -13,6 +13,9 @@ import (
 // maxIndex bounds indices, so that sums of them cannot overflow.
 const maxIndex = 1 << 61
 
+// maxParts bounds how many records one snapshot takes.
+const maxParts = 1 << 12
+
 // A record that has been added.
 type record struct {
 	number   uint64
@@ -77,6 +80,9 @@ func check(r *pb.JournalRecord) error {
 		}
 	}
 	if s := r.Snapshot; s != nil {
+		if s.Part > 0 && (s.Part >= s.Parts || uint64(s.Part) >= r.Number || r.From != r.To || len(r.Events)+len(r.Starts)+len(r.Places) > 0) || s.Parts > maxParts {
+			return fmt.Errorf("part %d of %d of a snapshot, with indices from %d to %d", s.Part, s.Parts, r.From, r.To)
+		}
 		if len(s.Buckets) != len(s.Sequences) || len(s.Buckets) > chat.Buckets {
 			return fmt.Errorf("snapshot of %d buckets with %d sequences", len(s.Buckets), len(s.Sequences))
 		}
@@ -108,16 +114,20 @@ func marksOf(r *pb.JournalRecord) map[uint32][]mark {
 	return out
 }
 
-func snapshotOf(r *pb.JournalRecord) snapshot {
-	s := snapshot{record: r.Number, at: r.To, buckets: make(map[uint32]uint64, len(r.Snapshot.Buckets))}
-	for i, b := range r.Snapshot.Buckets {
-		s.buckets[b] = r.Snapshot.Sequences[i]
+// A partial snapshot is one of which parts are missing.
+type partial struct {
+	snapshot
+	parts, missing uint32
+}
+
+func (s *snapshot) take(part *pb.JournalSnapshot) {
+	for i, b := range part.Buckets {
+		s.buckets[b] = part.Sequences[i]
 	}
-	if len(r.Snapshot.Waiting) > 0 {
+	if len(part.Waiting) > 0 && s.waiting == nil {
 		s.waiting = make(map[uint64][]*pb.JournalPlace)
-		for _, p := range r.Snapshot.Waiting {
-			s.waiting[p.Session] = append(s.waiting[p.Session], p)
-		}
 	}
-	return s
+	for _, p := range part.Waiting {
+		s.waiting[p.Session] = append(s.waiting[p.Session], p)
+	}
 }

@@ -433,6 +433,8 @@ type JournalSnapshot struct {
 	Buckets       []uint32               `protobuf:"varint,1,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
 	Sequences     []uint64               `protobuf:"varint,2,rep,packed,name=sequences,proto3" json:"sequences,omitempty"` // of buckets[i]: everything up to it, and nothing above, has been numbered
 	Waiting       []*JournalPlace        `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`             // index unset
+	Part          uint32                 `protobuf:"varint,4,opt,name=part,proto3" json:"part,omitempty"`                  // from 0: one that is too long for a record is in several, which follow each other and cover nothing more
+	Parts         uint32                 `protobuf:"varint,5,opt,name=parts,proto3" json:"parts,omitempty"`                // 0 stands for 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -486,6 +488,20 @@ func (x *JournalSnapshot) GetWaiting() []*JournalPlace {
 		return x.Waiting
 	}
 	return nil
+}
+
+func (x *JournalSnapshot) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *JournalSnapshot) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
 }
 
 // A SessionOrigin is what a session_id says, and a token beside it: where the session began.
@@ -1528,11 +1544,13 @@ const file_resume_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\x06R\x05since\x12\x12\n" +
 	"\x04gone\x18\x06 \x01(\bR\x04gone\x12\x14\n" +
 	"\x05guild\x18\a \x01(\bR\x05guild\x12\x14\n" +
-	"\x05known\x18\b \x01(\bR\x05known\"~\n" +
+	"\x05known\x18\b \x01(\bR\x05known\"\xa8\x01\n" +
 	"\x0fJournalSnapshot\x12\x18\n" +
 	"\abuckets\x18\x01 \x03(\rR\abuckets\x12\x1c\n" +
 	"\tsequences\x18\x02 \x03(\x04R\tsequences\x123\n" +
-	"\awaiting\x18\x03 \x03(\v2\x19.starling.v1.JournalPlaceR\awaiting\"\xe5\x01\n" +
+	"\awaiting\x18\x03 \x03(\v2\x19.starling.v1.JournalPlaceR\awaiting\x12\x12\n" +
+	"\x04part\x18\x04 \x01(\rR\x04part\x12\x14\n" +
+	"\x05parts\x18\x05 \x01(\rR\x05parts\"\xe5\x01\n" +
 	"\rSessionOrigin\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x06R\x03key\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\x06R\x04user\x12\x14\n" +
