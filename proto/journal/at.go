@@ -75,10 +75,11 @@ func (x *Index) snapshotAt(index int64) (*snapshot, int) {
 	return s, x.runEnd(at)
 }
 
-// recordAt is the last record that says something behind an index, such that nothing between is missing; -1 if there is none.
+// recordAt is the first record that may say something that somebody noted at an index has not; -1 if it is missing. Others may end at that index as well:
+// they cover none, and say what became of places. So does, perhaps, what is missing in front of one that begins there, unless it was here and is forgotten.
 func (x *Index) recordAt(index int64) int {
-	i := sort.Search(len(x.records), func(i int) bool { return x.records[i].from > index }) - 1
-	if i < 0 || x.records[i].to < index {
+	i := sort.Search(len(x.records), func(i int) bool { return x.records[i].to >= index })
+	if i == len(x.records) || x.records[i].from >= index && x.records[i].number != x.expired+1 {
 		return -1
 	}
 	return i

@@ -49,6 +49,7 @@ type Index struct {
 	partial   map[uint64]*partial // snapshots of which parts have yet to come, by their last record
 	places    map[uint64][]place
 	end       int64
+	expired   uint64 // number of the last record that was forgotten
 	weight    int
 	stale     int // records whose marks are still there
 }
@@ -163,6 +164,7 @@ func (x *Index) Expire(before time.Time) {
 	if n == 0 {
 		return
 	}
+	x.expired = x.records[n-1].number
 	x.records, x.stale = x.records[n:], x.stale+n
 	first := x.firstLocked()
 	x.snapshots = slices.DeleteFunc(x.snapshots, func(s snapshot) bool { return s.record < first })

@@ -324,8 +324,9 @@ func TestBase(t *testing.T) {
 		{17, also, Beyond, 13, " 1:120.0.0 2:230.2.0 3:7.0.0", 2}, // behind a gap
 		{17, nil, Beyond, 13, " 1:110.1.0 2:230.2.0", 2},          // the same without
 		{17, &Base{Index: 16}, Known, 20, "", 0},                  // live behind the gap
-		{21, &Base{Index: 14}, Beyond, 20, "", 0},                 // and beyond the end
-		{14, &Base{Index: 14, Positions: also.Positions}, Known, 20, " 1:120.0.0 2:221.0.0 3:7.0.0", 0},
+		{21, &Base{Index: 16}, Beyond, 20, "", 0},                 // and beyond the end
+		{20, &Base{Index: 14}, Beyond, 14, "", 0},                 // what is missing may say something of 14
+		{14, &Base{Index: 14, Positions: also.Positions}, Known, 14, " 1:120.0.0 2:221.0.0 3:7.0.0", 0},
 	} {
 		got := x.At(c.index, 5, c.also)
 		if got.Status != c.status || got.Covered != c.covered || vector(got) != c.want || len(got.Waiting) != c.waiting {
@@ -349,6 +350,25 @@ func TestBase(t *testing.T) {
 	}
 	if x.End() != 20 {
 		t.Errorf("end: got %d, want 20: numbers that were given stay given", x.End())
+	}
+}
+
+// Records that cover nothing say what became of places, and come before the one that covers what a client got next: one that is missing is a gap.
+func TestBaseBeforeRecordsOfPlaces(t *testing.T) {
+	x := New()
+	shown := &pb.JournalRecord{Boot: 1, Number: 3, From: 4, To: 4, Places: []*pb.JournalPlace{{Index: 5, Session: 5, Place: 8, Shown: true}}}
+	add(t, x,
+		&pb.JournalRecord{Boot: 1, Number: 1, To: 2},
+		&pb.JournalRecord{Boot: 1, Number: 2, From: 2, To: 4},
+		&pb.JournalRecord{Boot: 1, Number: 4, From: 4, To: 5},
+	)
+	base := &Base{Index: 4, Waiting: []*pb.JournalPlace{{Session: 5, Place: 8}}}
+	if got := x.At(5, 5, base); got.Status != Beyond || got.Covered != 4 || len(got.Waiting) != 1 || got.Waiting[0].Shown {
+		t.Errorf("without the record between: %+v", got)
+	}
+	add(t, x, shown)
+	if got := x.At(5, 5, base); got.Status != Known || len(got.Waiting) != 1 || !got.Waiting[0].Shown {
+		t.Errorf("with it: %+v", got)
 	}
 }
 
