@@ -269,6 +269,9 @@ func (m rowsFetched) apply(l *loop) {
 // fetched admits the places of one user with the row that came, unless an event that came meanwhile knows better.
 func (l *loop) fetched(g *guild, user proto.ID, places []*membership, rows map[proto.ID]*member, err error) {
 	got := rows[user]
+	if got != nil && got.row != nil {
+		got.row.Roles = slices.DeleteFunc(got.row.Roles, func(id proto.ID) bool { _, there := g.roles[id]; return !there }) // deleted since
+	}
 	if known := g.members[user]; known != nil && (got == nil || known.row != nil || known.sequence > got.sequence) {
 		if known.row == nil {
 			delete(g.members, user)
