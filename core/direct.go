@@ -69,6 +69,9 @@ func (d Direct) For(user proto.ID) (ch proto.DirectChannel, open, ok bool) {
 	return ch, false, false
 }
 
+// A ListedDirect is a direct channel in a user's list, and the id of the opening that brought it there; 0: unknown.
+type ListedDirect struct{ Channel, Since proto.ID }
+
 // Directs is the part of a Directory about direct channels and relationships. Any goroutine may call it.
 type Directs interface {
 	// Direct channel by id, or of two users in any order; ErrNotFound.
@@ -76,6 +79,8 @@ type Directs interface {
 	DirectOf(ctx context.Context, a, b proto.ID) (Direct, error)
 	// DirectsOf lists the channels that a user has open, in order of ids.
 	DirectsOf(ctx context.Context, user proto.ID) ([]Direct, error)
+	// ListedDirects are the channels in a user's list as far as the user's home bucket was told, in order of ids.
+	ListedDirects(ctx context.Context, user proto.ID) ([]ListedDirect, error)
 	// Relationships of a user, in order of the others' ids.
 	Relationships(ctx context.Context, user proto.ID) ([]proto.Relationship, error)
 	// Blocked tells whether either of two users has blocked the other.

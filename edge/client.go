@@ -53,6 +53,7 @@ type client struct {
 	gone    bool // OnClose was called
 	session *session
 	pending *pending
+	parked  *parked // not nil: READY waits
 }
 
 // accept says HELLO at once: clients may wait for it before they read or send anything else.
@@ -206,7 +207,7 @@ func (m closed) apply(l *loop) {
 
 // invalidate answers op 9: the client may IDENTIFY on the same socket.
 func (l *loop) invalidate(c *client) {
-	c.phase, c.session = fresh, nil
+	c.phase, c.session, c.parked = fresh, nil, nil
 	c.opened = l.now()
 	l.out = append(l.out, outgoing{client: c, frame: l.constants.invalid[c.compress]})
 }

@@ -32,7 +32,7 @@ type seat struct {
 	last     proto.ID   // highest id of the bucket then
 	again    []proto.ID // openings later than what the seat knows
 	closed   proto.ID   // the last closing that the user's bucket told of
-	shown    time.Time  // when it was, by a snapshot that may be ahead of the user's bucket
+	unlisted bool       // which has told of no opening since: the channel's own bucket is behind, or what the seat was loaded with is ahead
 }
 
 // Openings and closings of a channel have ids in the order in which they happened, which sequences do not tell: one entry may hold both. The
@@ -55,7 +55,6 @@ const (
 	followsAtOnce = 16
 	wantsPerCall  = 500
 	maxAgain      = 1024
-	homeLag       = 5 * time.Minute // by which a user's bucket may be behind with openings
 
 	maxDirectTries = 8 // to have a channel's snapshot and nothing but messages behind it
 )
@@ -66,13 +65,15 @@ func (l *loop) openDirect(s *session, channel, since proto.ID) {
 		return
 	}
 	if p := s.directs[channel]; p != nil {
+		p.unlisted = p.unlisted && since <= p.closed
 		if (!p.loaded || since > p.last) && len(p.again) < maxAgain {
 			p.again = append(p.again, since)
 		}
 		return
 	}
-	if s.held != nil {
-		s.held.openLater(l, channel, since)
+	if v := s.held; v != nil {
+		v.listing[channel] = since
+		v.openLater(l, channel, since)
 		return
 	}
 	if was, ok := s.closed[channel]; ok {
@@ -101,12 +102,24 @@ func (l *loop) endDirect(p *seat, c closing) {
 			l.openDirect(p.session, p.channel, since)
 		}
 	}
+	if now := p.session.directs[p.channel]; now != nil {
+		now.closed, now.unlisted = p.closed, p.unlisted
+	}
 }
 
 // closedDirect hears from the user's bucket that a channel left the list. In the channel's own bucket, in order with its messages, it has, or will.
 func (l *loop) closedDirect(s *session, channel, at proto.ID) {
+	if v := s.held; v != nil && v.fixed {
+		delete(v.listing, channel)
+		v.closings[channel] = at
+	}
 	if p := s.directs[channel]; p != nil {
-		p.closed = max(p.closed, at)
+		if at > p.closed {
+			p.closed, p.unlisted = at, true
+		}
+		if p.loaded {
+			l.note(s, &pb.JournalPlace{Place: uint64(channel), Shown: true})
+		}
 	}
 	if was, ok := s.closed[channel]; ok && was.since == 0 && at >= was.at {
 		delete(s.closed, channel)
@@ -191,7 +204,6 @@ func (m directLoaded) apply(l *loop) {
 		}
 		l.directFor(p, b.sequence, b.event, ev)
 	}
-	p.shown = l.now()
 	if s.directs[p.channel] == p { // behind all of it: the journal has the position of what comes from now on
 		l.note(s, &pb.JournalPlace{Place: uint64(p.channel), Shown: true})
 	}
@@ -315,14 +327,14 @@ type heldDirect struct {
 
 // askDirects follows the buckets of a user's direct channels and asks for their snapshots. It fails for none: what is missing comes later.
 func (l *loop) askDirects(ctx context.Context, user *pb.UserSnapshot) []*heldDirect {
-	if user == nil || len(user.Direct) == 0 {
+	if user == nil || len(user.Directs) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, directTimeout)
 	defer cancel()
 	var held []*heldDirect
-	for _, id := range listedDirects(user) {
-		held = append(held, &heldDirect{channel: id})
+	for _, d := range user.Directs {
+		held = append(held, &heldDirect{channel: proto.ID(d.Channel)})
 	}
 	var g errgroup.Group
 	g.SetLimit(followsAtOnce)
@@ -370,7 +382,7 @@ func (l *loop) releaseDirects(held []*heldDirect) {
 func (l *loop) takeSeats(s *session, held []*heldDirect) (listed []listing, later []proto.ID) {
 	for _, h := range held {
 		if s.shard[0] == directShard && h.snapshot != nil && len(h.snapshot.Body) > 0 && s.directs[h.channel] == nil {
-			p := &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence, last: proto.ID(h.snapshot.LastId), shown: l.now()}
+			p := &seat{session: s, channel: h.channel, followed: true, loaded: true, sequence: h.snapshot.Sequence, last: proto.ID(h.snapshot.LastId)}
 			s.directs[h.channel] = p
 			listed = append(listed, listing{p, h.snapshot.Body})
 			continue

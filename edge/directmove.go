@@ -7,14 +7,12 @@ import (
 	"github.com/starling-chat/starling/proto/pb"
 )
 
-// What becomes of direct channels in a move. What a client was shown of one follows from three things: the journal's word for the place, if it has
-// one; what the channel's own bucket tells since the client's position; what the user's bucket tells since then of channels that came into the list.
-// A channel without such a word that is in the list was shown, since openings come by the user's bucket alone, and what a session waits for is journaled.
+// What becomes of direct channels in a move. What a client was shown of one follows from the journal's word for the place; where it has none, from the
+// list of the user's own bucket at the client's position, since openings come by that bucket alone, and where what a session was shown is not what the
+// list says, the journal does. Nothing here depends on when it is asked: a replay is made again after a second death.
 
 // changes are what the span of a channel's bucket tells of the user's list.
 type changes struct {
-	any    bool
-	first  bool     // whether the first one opens it
 	hidden proto.ID // the first closing, 0: none
 	shown  []proto.ID
 }
@@ -25,16 +23,13 @@ func (v *move) changes(id proto.ID) (c changes) {
 		return c
 	}
 	sp.events(func(_ uint64, _ int, e *pb.Event) {
-		opens := e.Type == proto.EventInternalDirectShown
-		if proto.ID(e.Channel) != id || proto.ID(e.User) != v.session.user || !opens && e.Type != proto.EventInternalDirectHidden {
+		if proto.ID(e.Channel) != id || proto.ID(e.User) != v.session.user {
 			return
 		}
-		if !c.any {
-			c.any, c.first = true, opens
-		}
-		if opens {
+		switch {
+		case e.Type == proto.EventInternalDirectShown:
 			c.shown = append(c.shown, proto.ID(e.Id))
-		} else if c.hidden == 0 {
+		case e.Type == proto.EventInternalDirectHidden && c.hidden == 0:
 			c.hidden = proto.ID(e.Id)
 		}
 	})
@@ -42,46 +37,42 @@ func (v *move) changes(id proto.ID) (c changes) {
 }
 
 // had tells whether the client was shown a channel at its position.
-func (v *move) had(id proto.ID, c changes) bool {
+func (v *move) had(id proto.ID) bool {
 	if v.spans[id.Bucket()] == nil {
 		return false // nobody followed it
 	}
 	if w := v.waiting[id]; w != nil {
 		return w.Shown
 	}
-	if opened := v.opened[id]; len(opened) > 0 && (c.hidden == 0 || opened[0] < c.hidden) {
-		return false // it came into the list since
+	return !v.unready && v.inList(id)
+}
+
+// inList tells whether the user's own bucket had a channel in its list at the client's position.
+func (v *move) inList(id proto.ID) bool {
+	if opens, told := v.turned[id]; told {
+		return !opens
 	}
-	if v.nothing { // what READY listed has a word, unless its record is lost: then the client may have been shown what was closed since
-		return v.answer.Tail && c.any && !c.first
-	}
-	if c.any {
-		return !c.first
-	}
-	return slices.Contains(v.listed, id) || v.closed[id] // else nobody says that it ever was
+	_, in := v.listed[id]
+	return in
+}
+
+// lists tells whether the user's own bucket has a channel in its list now.
+func (v *move) lists(id proto.ID) bool {
+	_, in := v.listing[id]
+	return in
 }
 
 // seatDirects gives the session its seats, and finds which channels are to be opened once it is here, and from which message on.
 func (l *loop) seatDirects(v *move, sc *scene) {
 	s := v.session
+	v.listing = directsAfter(v.listed, v.homeEvents())
 	for _, id := range distinct(v.directs) {
-		c, w := v.changes(id), v.waiting[id]
-		had := v.had(id, c)
+		c, w, had := v.changes(id), v.waiting[id], v.had(id)
 		over := c.hidden // openings up to it are
 		switch {
 		case had && c.hidden == 0:
 			sc.directs[id] = struct{}{}
-			p := &seat{session: s, channel: id, loaded: true, sequence: l.applied[id.Bucket()], last: slices.Max(append(c.shown, 0)),
-				again: v.opened[id]} // of which the channel's bucket may be yet to tell
-			if i := slices.Index(v.follows, id.Bucket()); i >= 0 {
-				v.follows = slices.Delete(v.follows, i, i+1)
-				p.followed = true
-			}
-			if w.GetShown() { // the user's bucket may be behind as before
-				p.shown = l.now()
-				v.sure = append(v.sure, &pb.JournalPlace{Place: uint64(id), Shown: true})
-			}
-			s.directs[id] = p
+			l.seatDirect(v, id, c)
 			continue
 		case had:
 			sc.directs[id] = struct{}{}
@@ -90,14 +81,20 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 			continue
 		case w != nil && w.Gone:
 			over = proto.ID(w.Since)
-		case (v.nothing || v.spans[id.Bucket()] == nil) && v.answer.Tail && slices.Contains(v.listed, id):
-			// READY may have listed it, in what is lost of the journal, or may not: what was said since is no older than what journals reach back.
+		case v.spans[id.Bucket()] == nil && v.answer.Tail && v.inList(id):
+			// It may have been shown, in what is lost of the journal, or may not: what was said since is no older than what journals reach back.
 			v.due[id] = saidSince(l.now().Add(-journalReach))
 			continue
 		default:
 			over = 0
 		}
-		for _, since := range slices.Concat(c.shown, v.opened[id]) {
+		openings := slices.Clone(v.opened[id])
+		for _, since := range c.shown { // of those above the user's bucket has yet to tell, and of others, perhaps, before them
+			if since <= v.listing[id] {
+				openings = append(openings, since)
+			}
+		}
+		for _, since := range openings {
 			if since > over && (v.due[id] == 0 || since < v.due[id]) {
 				v.due[id] = since
 			}
@@ -106,6 +103,21 @@ func (l *loop) seatDirects(v *move, sc *scene) {
 			s.closed[id], v.over[id] = closing{at: over}, closing{at: over, since: v.due[id]}.place(id)
 		}
 	}
+}
+
+// seatDirect gives the session a seat in a channel that the client has.
+func (l *loop) seatDirect(v *move, id proto.ID, c changes) {
+	p := &seat{session: v.session, channel: id, loaded: true, sequence: l.applied[id.Bucket()], last: slices.Max(append(c.shown, 0)),
+		again:  v.opened[id], // of which the channel's bucket may be yet to tell
+		closed: v.closings[id], unlisted: !v.lists(id)}
+	if i := slices.Index(v.follows, id.Bucket()); i >= 0 {
+		v.follows = slices.Delete(v.follows, i, i+1)
+		p.followed = true
+	}
+	if p.unlisted {
+		v.sure = append(v.sure, &pb.JournalPlace{Place: uint64(id), Shown: true})
+	}
+	v.session.directs[id] = p
 }
 
 // openLater takes note of an opening while the session is on its way here.
@@ -130,6 +142,9 @@ func (l *loop) openDirects(v *move) {
 	}
 	for _, id := range distinct(ids) {
 		l.openDirect(v.session, id, v.due[id])
+		if p := v.session.directs[id]; p != nil && !v.lists(id) { // there is more to be told than that it was closed
+			p.closed, p.unlisted = v.closings[id], true
+		}
 	}
 }
 

@@ -2,7 +2,7 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 
@@ -26,7 +26,9 @@ func (v *move) gather(ctx context.Context, l *loop) error {
 			v.directs = append(v.directs, id)
 		}
 	}
-	v.listed = listedDirects(v.user)
+	for _, d := range v.user.Directs {
+		v.listed[proto.ID(d.Channel)] = proto.ID(d.Since)
+	}
 	if p := v.from[home]; p != nil && v.user.Sequence > 0 {
 		if err := v.readHome(ctx, l, home, p); err != nil {
 			return err
@@ -35,7 +37,7 @@ func (v *move) gather(ctx context.Context, l *loop) error {
 	for _, id := range v.user.Guilds {
 		v.guilds = append(v.guilds, proto.ID(id))
 	}
-	v.directs = append(v.directs, v.listed...)
+	v.directs = slices.AppendSeq(v.directs, maps.Keys(v.listed))
 	v.guilds = slices.DeleteFunc(distinct(v.guilds), func(id proto.ID) bool { return !v.session.inShard(id) })
 	v.directs = distinct(v.directs)
 	if v.session.shard[0] != directShard {
@@ -103,15 +105,26 @@ func (v *move) age(since []buffered) {
 	for _, id := range guilds {
 		v.user.Guilds = append(v.user.Guilds, uint64(id))
 	}
+	v.listed = directsAfter(v.listed, since)
+	for _, b := range since {
+		if b.event.Type == proto.EventInternalDirectClosed { // the channel's own bucket may have yet to tell the client
+			v.directs = append(v.directs, proto.ID(b.event.Channel))
+		}
+	}
+}
+
+// directsAfter applies openings and closings to the list of a user's direct channels.
+func directsAfter(list map[proto.ID]proto.ID, since []buffered) map[proto.ID]proto.ID {
+	list = maps.Clone(list)
 	for _, b := range since {
 		switch id := proto.ID(b.event.Channel); b.event.Type {
 		case proto.EventInternalDirectOpened:
-			v.listed = append(v.listed, id)
+			list[id] = openingOf(b.event)
 		case proto.EventInternalDirectClosed:
-			v.listed = slices.DeleteFunc(v.listed, func(ch proto.ID) bool { return ch == id })
-			v.directs = append(v.directs, id) // whose own bucket may have yet to tell the client of the end
+			delete(list, id)
 		}
 	}
+	return list
 }
 
 func (v *move) follow(ctx context.Context, l *loop, bucket int) error {
@@ -134,12 +147,17 @@ func (v *move) learn(events []*pb.Event) {
 			if _, known := v.joined[proto.ID(e.Guild)]; !known {
 				v.joined[proto.ID(e.Guild)] = e.Type == proto.EventInternalGuildJoined
 			}
-		case proto.EventInternalDirectClosed:
-			v.directs = append(v.directs, proto.ID(e.Channel))
-			v.closed[proto.ID(e.Channel)] = true
-		case proto.EventInternalDirectOpened:
-			v.directs = append(v.directs, proto.ID(e.Channel))
-			v.opened[proto.ID(e.Channel)] = append(v.opened[proto.ID(e.Channel)], openingOf(e))
+		case proto.EventInternalDirectOpened, proto.EventInternalDirectClosed:
+			id, opens := proto.ID(e.Channel), e.Type == proto.EventInternalDirectOpened
+			v.directs = append(v.directs, id)
+			if _, known := v.turned[id]; !known {
+				v.turned[id] = opens
+			}
+			if opens {
+				v.opened[id] = append(v.opened[id], openingOf(e))
+			} else {
+				v.closings[id] = openingOf(e)
+			}
 		}
 	}
 }
@@ -159,15 +177,4 @@ func applied(p *pb.ResumePosition) uint64 {
 func distinct(ids []proto.ID) []proto.ID {
 	slices.Sort(ids)
 	return slices.Compact(ids)
-}
-
-// listedDirects are the direct channels of a user's list.
-func listedDirects(u *pb.UserSnapshot) (ids []proto.ID) {
-	for _, body := range u.Direct {
-		var ch proto.DirectChannel
-		if json.Unmarshal(body, &ch) == nil && ch.ID != 0 {
-			ids = append(ids, ch.ID)
-		}
-	}
-	return ids
 }

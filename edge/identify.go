@@ -261,7 +261,7 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 		listed = append(listed, x.body)
 	}
 	ready := l.ready(s, c.version, foldSelf(self, since), guilds, listed)
-	ready.places = []*pb.JournalPlace{{}} // all wait, but what READY shows
+	ready.places = []*pb.JournalPlace{{Known: true}} // all guilds wait; direct channels are those that the user's bucket has in its list here
 	if looks := looksLike(s.posture.wish.status); !looks.Gone {
 		ready.places = append(ready.places, looks)
 	}
@@ -270,14 +270,12 @@ func (l *loop) begin(p *pending, ans *pb.IdentifyAnswer, directs []*heldDirect) 
 			ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Guild: true, Known: true})
 		}
 	}
-	for id := range s.directs {
-		ready.places = append(ready.places, &pb.JournalPlace{Place: uint64(id), Shown: true})
-	}
 	for id, c := range s.closed {
 		ready.places = append(ready.places, c.place(id))
 	}
 	ready.asOf = l.shows(s)
 	l.give(s, ready)
+	l.park(c, s.last)
 	s.ring = ring{maxEvents: s.ring.maxEvents, maxBytes: s.ring.maxBytes, lost: s.last} // a client without READY has nothing to resume
 	for _, b := range since {
 		internal := b.event.Type == "" || b.event.Type[0] == '_' // the rest is in READY

@@ -128,7 +128,7 @@ func (l *loop) position() *pb.JournalSnapshot {
 		if s.held != nil {
 			snap.Waiting = append(snap.Waiting, s.held.pending()...)
 		}
-		snap.Waiting = append(snap.Waiting, s.waiting(l.now())...)
+		snap.Waiting = append(snap.Waiting, s.waiting()...)
 	}
 	for _, u := range l.users {
 		for p := range u.pending {
@@ -153,7 +153,7 @@ func looksLike(status proto.Status) *pb.JournalPlace {
 }
 
 // waiting lists the places that the session was not shown, or was before its user's bucket told of them, and how it looks.
-func (s *session) waiting(now time.Time) (list []*pb.JournalPlace) {
+func (s *session) waiting() (list []*pb.JournalPlace) {
 	if s.key == 0 {
 		return nil
 	}
@@ -173,7 +173,7 @@ func (s *session) waiting(now time.Time) (list []*pb.JournalPlace) {
 		switch {
 		case !p.loaded:
 			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Since: uint64(p.since)})
-		case now.Sub(p.shown) < homeLag:
+		case p.unlisted:
 			list = append(list, &pb.JournalPlace{Session: s.key, Place: uint64(id), Shown: true})
 		}
 	}

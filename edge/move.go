@@ -36,17 +36,20 @@ type move struct {
 	begun   time.Time
 	s       int64 // that the client has
 
-	from    map[int]*pb.ResumePosition
-	waiting map[proto.ID]*pb.JournalPlace
-	nothing bool                    // not shown but what waiting says was
-	guilds  []proto.ID              // of the user, now or at the client's position
-	joined  map[proto.ID]bool       // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
-	ended   []proto.ID              // shown guilds that the user is in no more, although the log does not say so
-	opened  map[proto.ID][]proto.ID // direct channels of which the user's bucket told since that they came into the list, and the ids of that
-	closed  map[proto.ID]bool       // and those that left it
-	listed  []proto.ID              // direct channels that the user's bucket has in its list
-	directs []proto.ID
-	follows []int // buckets, each followed once for the move
+	from     map[int]*pb.ResumePosition
+	waiting  map[proto.ID]*pb.JournalPlace
+	nothing  bool                    // no guild was shown but those that waiting says were
+	unready  bool                    // nor READY, as far as anybody knows
+	guilds   []proto.ID              // of the user, now or at the client's position
+	joined   map[proto.ID]bool       // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
+	ended    []proto.ID              // shown guilds that the user is in no more, although the log does not say so
+	opened   map[proto.ID][]proto.ID // direct channels of which the user's bucket told since that they came into the list, and the ids of that
+	turned   map[proto.ID]bool       // of which it told since: true: an opening first, so that they were not in the list
+	closings map[proto.ID]proto.ID   // ids of the last closing of each that it told of
+	listing  map[proto.ID]proto.ID   // that list as it is now
+	listed   map[proto.ID]proto.ID   // direct channels that the user's bucket has in its list, and ids of the openings
+	directs  []proto.ID
+	follows  []int // buckets, each followed once for the move
 
 	gathering bool // the loop's; until it is over guilds, direct channels and follows are the task's
 
@@ -182,13 +185,13 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 		l.closeSession(old, proto.CloseUnknown)
 	}
 	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, gathering: true, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
-		opened: map[proto.ID][]proto.ID{}, closed: map[proto.ID]bool{}, due: map[proto.ID]proto.ID{}, over: map[proto.ID]*pb.JournalPlace{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
+		opened: map[proto.ID][]proto.ID{}, turned: map[proto.ID]bool{}, closings: map[proto.ID]proto.ID{}, listed: map[proto.ID]proto.ID{}, due: map[proto.ID]proto.ID{}, over: map[proto.ID]*pb.JournalPlace{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
 	for _, p := range m.answer.From {
 		v.from[int(p.Bucket)] = p
 	}
 	for _, w := range m.answer.Waiting {
 		if w.Place == 0 {
-			v.nothing = true
+			v.nothing, v.unready = true, !w.Known
 			continue
 		}
 		v.waiting[proto.ID(w.Place)] = w

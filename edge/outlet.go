@@ -52,7 +52,7 @@ func (l *loop) letOut() {
 		switch {
 		case o.code != 0:
 			o.client.conn.Close(o.code)
-		case !o.client.conn.Queue(o.frame) && o.client.session != nil:
+		case !l.queue(o.client, o.frame) && o.client.session != nil:
 			l.detach(o.client.session)
 		}
 	}
@@ -61,4 +61,12 @@ func (l *loop) letOut() {
 	deliveries.Add(float64(l.delivered)) // once per batch: one counter for all is dear where thousands get the same
 	l.pace.add(l.delivered)
 	l.delivered = 0
+}
+
+// queue hands a frame to a connection. It reports false where that is too slow, and closed.
+func (l *loop) queue(c *client, frame []byte) bool {
+	if c.parked != nil {
+		return c.keep(frame, l.cfg.QueueBytes)
+	}
+	return c.conn.Queue(frame)
 }

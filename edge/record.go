@@ -10,7 +10,7 @@ import (
 // of thousands who wait.
 const (
 	mostOfRecord = 1 << 13 // things in a record, and places in the snapshot beside them: 64 bytes each leave room in what the relay takes
-	roomOfRecord = 1 << 13 // things that may wait for a journal that takes nothing
+	roomOfRecord = 1 << 17 // things that may wait for a journal that takes nothing
 )
 
 // writeRecord writes a record, in several where it has too much, and takes out what was written. Places may come before the numbers that they are of, since

@@ -60,7 +60,7 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 	}
 	if w.recordMost = mostOfRecord; r.IntN(3) == 0 {
 		w.recordMost = 1 + r.IntN(8)
-		w.journalRoom += 30 // or what one client causes is too much for ever
+		w.journalRoom += 200 // or what one client causes is too much for ever
 	}
 	if r.IntN(2) == 0 {
 		w.ring = 3 + r.IntN(10)
@@ -81,7 +81,7 @@ func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 	for range 2 + r.IntN(2) {
 		bucket := w.ids[r.IntN(len(w.ids))]
 		id := w.log.id(bucket)
-		u := &simUser{id: id, bucket: bucket, self: proto.NewUser(id, "u", true).Self()}
+		u := &simUser{id: id, bucket: bucket, self: proto.NewUser(id, "u", true).Self(), directs: map[proto.ID]proto.ID{}}
 		w.log.users = append(w.log.users, u)
 		w.entry(bucket, func(e *simEntry) { w.log.renameUser(e, u) })
 	}
@@ -344,9 +344,6 @@ func (w *simWorld) calm(d time.Duration, come bool) {
 		}
 		d -= chunk
 		w.pass(chunk)
-		w.mu.Lock()
-		w.tellDirectsLocked() // homes are behind for seconds, not for minutes
-		w.mu.Unlock()
 		for _, e := range w.edges {
 			e.tick()
 			e.beats()

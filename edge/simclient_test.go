@@ -171,6 +171,10 @@ func (c *simClient) dispatch(f *simFrame) {
 		c.ready(s, f.D)
 		return
 	}
+	if c.session == "" {
+		c.w.fail("LOSS %v %s before READY", c, f.T)
+		return
+	}
 	if s <= c.s {
 		c.w.fail("NUMBER FELL %v from %d to %d at %s", c, c.s, s, f.T)
 	}

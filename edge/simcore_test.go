@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -145,10 +146,12 @@ func (w *simWorld) answer(ctx context.Context, name string, body []byte) []byte 
 func (w *simWorld) snapshotUser(u *simUser) *pb.UserSnapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tellDirectsLocked()
-	s := &pb.UserSnapshot{User: uint64(u.id), Bucket: uint32(u.bucket), Sequence: w.log.tail(w.bucketAt(u.bucket)), Self: simJSON(u.self), Direct: w.directsOf(u.id)}
+	s := &pb.UserSnapshot{User: uint64(u.id), Bucket: uint32(u.bucket), Sequence: w.log.tail(w.bucketAt(u.bucket)), Self: simJSON(u.self)}
 	for _, id := range u.guilds {
 		s.Guilds = append(s.Guilds, uint64(id))
+	}
+	for _, id := range slices.Sorted(maps.Keys(u.directs)) {
+		s.Directs = append(s.Directs, &pb.ListedDirect{Channel: uint64(id), Since: uint64(u.directs[id])})
 	}
 	return s
 }

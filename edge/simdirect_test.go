@@ -90,25 +90,14 @@ func (l *simLog) write(e *simEntry, d *simDirect) {
 	d.said = append(d.said, s)
 }
 
-// tellDirectsLocked has homes hear of what direct channels owe them. In the world nobody asks for a user, or for channels, while a home is behind with
-// these: then nobody could say of a channel what a client was shown (docs/delivery.md).
-func (w *simWorld) tellDirectsLocked() {
-	rest := w.log.outbox[:0:0]
-	for _, j := range w.log.outbox {
-		if j.direct == nil {
-			rest = append(rest, j)
-			continue
-		}
-		w.entryLocked(j.user.bucket, 0, func(e *simEntry) { w.log.tellDirect(e, j) })
-	}
-	w.log.outbox = rest
-}
-
 // tellDirect has a home hear that a channel came into the user's list, or left it.
 func (l *simLog) tellDirect(e *simEntry, j simJoin) {
-	kind := proto.EventInternalDirectOpened
+	kind, id := proto.EventInternalDirectOpened, j.direct.id
+	delete(j.user.directs, id)
 	if j.left {
 		kind = proto.EventInternalDirectClosed
+	} else {
+		j.user.directs[id] = j.since
 	}
 	l.sayHome(e, j.user, &pb.Event{Type: kind, Channel: uint64(j.direct.id), Id: e.sequence, Body: simJSON(map[string]any{"sequence": e.sequence, "since": j.since})})
 }
@@ -122,20 +111,9 @@ func (w *simWorld) direct(id proto.ID) *simDirect {
 	return nil
 }
 
-// directsOf is the list as the directory has it: it may be ahead of what the user's home has told.
-func (w *simWorld) directsOf(user proto.ID) (list [][]byte) {
-	for _, d := range w.log.directs {
-		if i := d.place(user); i >= 0 && d.open[i] {
-			list = append(list, simJSON(d.seenBy(i)))
-		}
-	}
-	return list
-}
-
 func (w *simWorld) snapshotDirects(in *pb.DirectCall) *pb.DirectAnswer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tellDirectsLocked()
 	out := &pb.DirectAnswer{}
 	for _, want := range in.Wants {
 		s := &pb.DirectSnapshot{Channel: want.Channel}

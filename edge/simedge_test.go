@@ -179,6 +179,8 @@ func messageKey(m message) string {
 		return fmt.Sprint("7 identified ", m.pending.client.conn.(*simConn).n)
 	case directLoaded:
 		return fmt.Sprint("8 direct ", m.seat.channel, m.seat.session.id)
+	case acknowledged:
+		return fmt.Sprint("9 acknowledged ", m.client.conn.(*simConn).n)
 	}
 	return ""
 }

@@ -77,11 +77,12 @@ func (s *simState) clone() *simState {
 }
 
 type simUser struct {
-	id     proto.ID
-	bucket int
-	guilds []proto.ID // as the home bucket has it
-	self   proto.SelfUser
-	states []simHome
+	id      proto.ID
+	bucket  int
+	guilds  []proto.ID            // as the home bucket has it
+	directs map[proto.ID]proto.ID // likewise, and the ids of openings
+	self    proto.SelfUser
+	states  []simHome
 }
 
 // A simHome is a user from one event of the home bucket on.

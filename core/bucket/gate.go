@@ -113,9 +113,9 @@ func (d gatedDirectory) GuildsOf(ctx context.Context, user proto.ID) ([]proto.ID
 	})
 }
 
-func (d gatedDirectory) DirectsOf(ctx context.Context, user proto.ID) ([]core.Direct, error) {
-	return through(ctx, d.gate, readTimeout, func(ctx context.Context) ([]core.Direct, error) {
-		return d.Directory.DirectsOf(ctx, user)
+func (d gatedDirectory) ListedDirects(ctx context.Context, user proto.ID) ([]core.ListedDirect, error) {
+	return through(ctx, d.gate, readTimeout, func(ctx context.Context) ([]core.ListedDirect, error) {
+		return d.Directory.ListedDirects(ctx, user)
 	})
 }
 

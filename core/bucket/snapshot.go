@@ -75,14 +75,12 @@ func (b *bucket) userSnapshot(ctx context.Context, cmd *pb.Command) (protobuf.Me
 	for _, g := range guilds {
 		s.Guilds = append(s.Guilds, uint64(g))
 	}
-	// The list may be newer than the sequence. Then this bucket's log has yet to tell of it, and the edge finds that it knows.
-	directs, err := b.state.directory.DirectsOf(ctx, id)
+	directs, err := b.state.directory.ListedDirects(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range directs {
-		ch, _, _ := d.For(id)
-		s.Direct = append(s.Direct, encode(ch))
+		s.Directs = append(s.Directs, &pb.ListedDirect{Channel: uint64(d.Channel), Since: uint64(d.Since)})
 	}
 	return s, nil
 }

@@ -46,8 +46,35 @@ func listDirect(c change, open bool, kind string) error {
 		Body: []byte(body(link))})
 }
 
-// inLog is what no table needs: the home bucket's log tells the edges.
-func inLog(change) error { return nil }
+func directOpened(c change) error { return noteDirect(c, true) }
+func directClosed(c change) error { return noteDirect(c, false) }
+
+// noteDirect has a user's bucket know of an opening or closing. The later one stays, whatever the order in which they come.
+func noteDirect(c change, listed bool) error {
+	link, err := decode[core.DirectLink](c)
+	if err != nil {
+		return err
+	}
+	if c.event.User == 0 || c.event.Channel == 0 {
+		return errNoID
+	}
+	return c.exec(`INSERT INTO user_directs (user_id, channel_id, listed, since) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (user_id, channel_id) DO UPDATE SET listed = excluded.listed, since = excluded.since
+		WHERE user_directs.since <= excluded.since`, int64(c.event.User), int64(c.event.Channel), listed, int64(link.Since))
+}
+
+// ListedDirects implements core.Directs.
+func (s *Store) ListedDirects(ctx context.Context, user proto.ID) ([]core.ListedDirect, error) {
+	all, err := collect(ctx, s.read, func(rows *sql.Rows) (d core.ListedDirect, err error) {
+		var channel, since int64
+		err = rows.Scan(&channel, &since)
+		return core.ListedDirect{Channel: proto.ID(channel), Since: proto.ID(since)}, err
+	}, `SELECT channel_id, since FROM user_directs WHERE user_id = $1 AND listed = TRUE ORDER BY channel_id`, int64(user))
+	if err != nil {
+		return nil, fmt.Errorf("user %d: listed direct channels: %w", user, err)
+	}
+	return all, nil
+}
 
 const selectDirect = `SELECT d.id, d.low, COALESCE(l.body, ''), d.low_open, d.high, COALESCE(h.body, ''), d.high_open
 	FROM directs d LEFT JOIN users l ON l.id = d.low LEFT JOIN users h ON h.id = d.high`

@@ -66,7 +66,21 @@ func testDirects(t *testing.T, w *town) {
 		link.Since != marker {
 		t.Errorf("owed: %v, %+v", c, link)
 	}
-	w.apply(t, w.homes, to(w.alice.ID, event(proto.EventInternalDirectOpened, link)), to(w.alice.ID, event(proto.EventInternalDirectClosed, link)))
+	// What Alice's home was told: the later of an opening and a closing stays, in whatever order they come.
+	tell := func(kind string, since proto.ID, want ...core.ListedDirect) {
+		t.Helper()
+		e := to(w.alice.ID, event(kind, core.DirectLink{Sequence: 1, Since: since}))
+		e.Channel = uint64(id)
+		w.apply(t, w.homes, e)
+		got := must[[]core.ListedDirect](t)(w.d.ListedDirects(w.ctx, w.alice.ID))
+		same(t, "as Alice's home has it", append([]core.ListedDirect{}, got...), append([]core.ListedDirect{}, want...))
+	}
+	tell(proto.EventInternalDirectOpened, marker, core.ListedDirect{Channel: id, Since: marker})
+	tell(proto.EventInternalDirectClosed, marker+1)
+	tell(proto.EventInternalDirectOpened, marker)
+	tell(proto.EventInternalDirectOpened, marker+2, core.ListedDirect{Channel: id, Since: marker + 2})
+	tell(proto.EventInternalDirectClosed, marker+1, core.ListedDirect{Channel: id, Since: marker + 2})
+	same(t, "as Bob's has it", len(must[[]core.ListedDirect](t)(w.d.ListedDirects(w.ctx, w.bob.ID))), 0)
 }
 
 func testRelationships(t *testing.T, w *town) {

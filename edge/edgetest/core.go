@@ -312,7 +312,7 @@ func (c *Core) identify(_ context.Context, body []byte) []byte {
 		self, _ := json.Marshal(u.Self())
 		ans.User = &pb.UserSnapshot{User: uint64(u.ID), Bucket: uint32(u.ID.Bucket()), Sequence: c.sequenceLocked(u.ID.Bucket()),
 			Incarnation: c.log.Incarnation(), Self: self}
-		ans.User.Direct = c.directsOf(u)
+		ans.User.Directs = c.directsOf(u)
 		for _, g := range u.Guilds {
 			ans.User.Guilds = append(ans.User.Guilds, uint64(g))
 		}

@@ -17,6 +17,7 @@ type Direct struct {
 	ID       proto.ID
 	users    [2]*User
 	open     [2]bool
+	told     [2]proto.ID // openings that the users' home buckets know; 0: none, or a closing since
 	messages []proto.Message
 	last     proto.ID
 }
@@ -82,15 +83,22 @@ func (c *Core) Do(d *Direct, turns ...Turn) (owed []*pb.Event) {
 func (c *Core) Tell(owed ...*pb.Event) {
 	c.t.Helper()
 	for _, e := range owed {
-		c.Publish(proto.ID(e.User).Bucket(), nil, e)
+		d := c.direct[proto.ID(e.Channel)]
+		i := slices.IndexFunc(d.users[:], func(u *User) bool { return uint64(u.ID) == e.User })
+		c.Publish(proto.ID(e.User).Bucket(), func() {
+			d.told[i] = 0
+			if e.Type == proto.EventInternalDirectOpened {
+				d.told[i] = openingOf(e)
+			}
+		}, e)
 	}
 }
 
-// directsOf lists what a user has open; under mu.
-func (c *Core) directsOf(u *User) (list [][]byte) {
+// directsOf lists what a user's home knows to be open; under mu.
+func (c *Core) directsOf(u *User) (list []*pb.ListedDirect) {
 	for _, d := range c.direct {
-		if i := d.at(u); i >= 0 && d.open[i] {
-			list = append(list, body(d.seenBy(i)))
+		if i := d.at(u); i >= 0 && d.told[i] != 0 {
+			list = append(list, &pb.ListedDirect{Channel: uint64(d.ID), Since: uint64(d.told[i])})
 		}
 	}
 	return list
@@ -125,4 +133,12 @@ func (c *Core) serveDirect(_ context.Context, raw []byte) []byte {
 	}
 	out, _ := pbuf.Marshal(ans)
 	return out
+}
+
+func openingOf(e *pb.Event) proto.ID {
+	var link struct {
+		Since proto.ID `json:"since"`
+	}
+	_ = json.Unmarshal(e.Body, &link)
+	return link.Since
 }

@@ -469,7 +469,7 @@ type UserSnapshot struct {
 	Incarnation   uint64                 `protobuf:"fixed64,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Self          []byte                 `protobuf:"bytes,5,opt,name=self,proto3" json:"self,omitempty"` // JSON proto.SelfUser
 	Guilds        []uint64               `protobuf:"fixed64,6,rep,packed,name=guilds,proto3" json:"guilds,omitempty"`
-	Direct        [][]byte               `protobuf:"bytes,7,rep,name=direct,proto3" json:"direct,omitempty"` // JSON proto.DirectChannel of each open DM channel
+	Directs       []*ListedDirect        `protobuf:"bytes,8,rep,name=directs,proto3" json:"directs,omitempty"` // direct channels in the list, as far as the home bucket was told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -546,11 +546,64 @@ func (x *UserSnapshot) GetGuilds() []uint64 {
 	return nil
 }
 
-func (x *UserSnapshot) GetDirect() [][]byte {
+func (x *UserSnapshot) GetDirects() []*ListedDirect {
 	if x != nil {
-		return x.Direct
+		return x.Directs
 	}
 	return nil
+}
+
+// A ListedDirect is a direct channel in a user's list.
+type ListedDirect struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       uint64                 `protobuf:"fixed64,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Since         uint64                 `protobuf:"fixed64,2,opt,name=since,proto3" json:"since,omitempty"` // id of the opening; 0: unknown
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListedDirect) Reset() {
+	*x = ListedDirect{}
+	mi := &file_mesh_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListedDirect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListedDirect) ProtoMessage() {}
+
+func (x *ListedDirect) ProtoReflect() protoreflect.Message {
+	mi := &file_mesh_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListedDirect.ProtoReflect.Descriptor instead.
+func (*ListedDirect) Descriptor() ([]byte, []int) {
+	return file_mesh_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListedDirect) GetChannel() uint64 {
+	if x != nil {
+		return x.Channel
+	}
+	return 0
+}
+
+func (x *ListedDirect) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
 }
 
 // A GuildSnapshot is a guild as of a sequence of its bucket.
@@ -568,7 +621,7 @@ type GuildSnapshot struct {
 
 func (x *GuildSnapshot) Reset() {
 	*x = GuildSnapshot{}
-	mi := &file_mesh_proto_msgTypes[5]
+	mi := &file_mesh_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +633,7 @@ func (x *GuildSnapshot) String() string {
 func (*GuildSnapshot) ProtoMessage() {}
 
 func (x *GuildSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[5]
+	mi := &file_mesh_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +646,7 @@ func (x *GuildSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuildSnapshot.ProtoReflect.Descriptor instead.
 func (*GuildSnapshot) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{5}
+	return file_mesh_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GuildSnapshot) GetGuild() uint64 {
@@ -651,7 +704,7 @@ type IdentifyCall struct {
 
 func (x *IdentifyCall) Reset() {
 	*x = IdentifyCall{}
-	mi := &file_mesh_proto_msgTypes[6]
+	mi := &file_mesh_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +716,7 @@ func (x *IdentifyCall) String() string {
 func (*IdentifyCall) ProtoMessage() {}
 
 func (x *IdentifyCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[6]
+	mi := &file_mesh_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +729,7 @@ func (x *IdentifyCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IdentifyCall.ProtoReflect.Descriptor instead.
 func (*IdentifyCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{6}
+	return file_mesh_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *IdentifyCall) GetToken() string {
@@ -723,7 +776,7 @@ type IdentifyAnswer struct {
 
 func (x *IdentifyAnswer) Reset() {
 	*x = IdentifyAnswer{}
-	mi := &file_mesh_proto_msgTypes[7]
+	mi := &file_mesh_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +788,7 @@ func (x *IdentifyAnswer) String() string {
 func (*IdentifyAnswer) ProtoMessage() {}
 
 func (x *IdentifyAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[7]
+	mi := &file_mesh_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +801,7 @@ func (x *IdentifyAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IdentifyAnswer.ProtoReflect.Descriptor instead.
 func (*IdentifyAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{7}
+	return file_mesh_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *IdentifyAnswer) GetUser() *UserSnapshot {
@@ -820,7 +873,7 @@ type GuildCall struct {
 
 func (x *GuildCall) Reset() {
 	*x = GuildCall{}
-	mi := &file_mesh_proto_msgTypes[8]
+	mi := &file_mesh_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +885,7 @@ func (x *GuildCall) String() string {
 func (*GuildCall) ProtoMessage() {}
 
 func (x *GuildCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[8]
+	mi := &file_mesh_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +898,7 @@ func (x *GuildCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuildCall.ProtoReflect.Descriptor instead.
 func (*GuildCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{8}
+	return file_mesh_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GuildCall) GetGuild() uint64 {
@@ -890,7 +943,7 @@ type MemberQuery struct {
 
 func (x *MemberQuery) Reset() {
 	*x = MemberQuery{}
-	mi := &file_mesh_proto_msgTypes[9]
+	mi := &file_mesh_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +955,7 @@ func (x *MemberQuery) String() string {
 func (*MemberQuery) ProtoMessage() {}
 
 func (x *MemberQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[9]
+	mi := &file_mesh_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +968,7 @@ func (x *MemberQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberQuery.ProtoReflect.Descriptor instead.
 func (*MemberQuery) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{9}
+	return file_mesh_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *MemberQuery) GetAfter() uint64 {
@@ -956,7 +1009,7 @@ type GuildAnswer struct {
 
 func (x *GuildAnswer) Reset() {
 	*x = GuildAnswer{}
-	mi := &file_mesh_proto_msgTypes[10]
+	mi := &file_mesh_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1021,7 @@ func (x *GuildAnswer) String() string {
 func (*GuildAnswer) ProtoMessage() {}
 
 func (x *GuildAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[10]
+	mi := &file_mesh_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1034,7 @@ func (x *GuildAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuildAnswer.ProtoReflect.Descriptor instead.
 func (*GuildAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{10}
+	return file_mesh_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GuildAnswer) GetGuild() *GuildSnapshot {
@@ -1013,7 +1066,7 @@ type DirectSnapshot struct {
 
 func (x *DirectSnapshot) Reset() {
 	*x = DirectSnapshot{}
-	mi := &file_mesh_proto_msgTypes[11]
+	mi := &file_mesh_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1078,7 @@ func (x *DirectSnapshot) String() string {
 func (*DirectSnapshot) ProtoMessage() {}
 
 func (x *DirectSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[11]
+	mi := &file_mesh_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1091,7 @@ func (x *DirectSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectSnapshot.ProtoReflect.Descriptor instead.
 func (*DirectSnapshot) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{11}
+	return file_mesh_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DirectSnapshot) GetChannel() uint64 {
@@ -1094,7 +1147,7 @@ type DirectCall struct {
 
 func (x *DirectCall) Reset() {
 	*x = DirectCall{}
-	mi := &file_mesh_proto_msgTypes[12]
+	mi := &file_mesh_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1159,7 @@ func (x *DirectCall) String() string {
 func (*DirectCall) ProtoMessage() {}
 
 func (x *DirectCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[12]
+	mi := &file_mesh_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1172,7 @@ func (x *DirectCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectCall.ProtoReflect.Descriptor instead.
 func (*DirectCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{12}
+	return file_mesh_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DirectCall) GetUser() uint64 {
@@ -1146,7 +1199,7 @@ type DirectWant struct {
 
 func (x *DirectWant) Reset() {
 	*x = DirectWant{}
-	mi := &file_mesh_proto_msgTypes[13]
+	mi := &file_mesh_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1211,7 @@ func (x *DirectWant) String() string {
 func (*DirectWant) ProtoMessage() {}
 
 func (x *DirectWant) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[13]
+	mi := &file_mesh_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1224,7 @@ func (x *DirectWant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectWant.ProtoReflect.Descriptor instead.
 func (*DirectWant) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{13}
+	return file_mesh_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DirectWant) GetChannel() uint64 {
@@ -1199,7 +1252,7 @@ type DirectAnswer struct {
 
 func (x *DirectAnswer) Reset() {
 	*x = DirectAnswer{}
-	mi := &file_mesh_proto_msgTypes[14]
+	mi := &file_mesh_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1264,7 @@ func (x *DirectAnswer) String() string {
 func (*DirectAnswer) ProtoMessage() {}
 
 func (x *DirectAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[14]
+	mi := &file_mesh_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1277,7 @@ func (x *DirectAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectAnswer.ProtoReflect.Descriptor instead.
 func (*DirectAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{14}
+	return file_mesh_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DirectAnswer) GetDirects() []*DirectSnapshot {
@@ -1252,7 +1305,7 @@ type PresenceCall struct {
 
 func (x *PresenceCall) Reset() {
 	*x = PresenceCall{}
-	mi := &file_mesh_proto_msgTypes[15]
+	mi := &file_mesh_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1317,7 @@ func (x *PresenceCall) String() string {
 func (*PresenceCall) ProtoMessage() {}
 
 func (x *PresenceCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[15]
+	mi := &file_mesh_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1330,7 @@ func (x *PresenceCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceCall.ProtoReflect.Descriptor instead.
 func (*PresenceCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{15}
+	return file_mesh_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PresenceCall) GetEdge() string {
@@ -1309,7 +1362,7 @@ type PresenceReport struct {
 
 func (x *PresenceReport) Reset() {
 	*x = PresenceReport{}
-	mi := &file_mesh_proto_msgTypes[16]
+	mi := &file_mesh_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1374,7 @@ func (x *PresenceReport) String() string {
 func (*PresenceReport) ProtoMessage() {}
 
 func (x *PresenceReport) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[16]
+	mi := &file_mesh_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1387,7 @@ func (x *PresenceReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceReport.ProtoReflect.Descriptor instead.
 func (*PresenceReport) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{16}
+	return file_mesh_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PresenceReport) GetUser() uint64 {
@@ -1395,7 +1448,7 @@ type PresenceAnswer struct {
 
 func (x *PresenceAnswer) Reset() {
 	*x = PresenceAnswer{}
-	mi := &file_mesh_proto_msgTypes[17]
+	mi := &file_mesh_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1460,7 @@ func (x *PresenceAnswer) String() string {
 func (*PresenceAnswer) ProtoMessage() {}
 
 func (x *PresenceAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[17]
+	mi := &file_mesh_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1473,7 @@ func (x *PresenceAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresenceAnswer.ProtoReflect.Descriptor instead.
 func (*PresenceAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{17}
+	return file_mesh_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PresenceAnswer) GetError() string {
@@ -1440,7 +1493,7 @@ type PresencesCall struct {
 
 func (x *PresencesCall) Reset() {
 	*x = PresencesCall{}
-	mi := &file_mesh_proto_msgTypes[18]
+	mi := &file_mesh_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1505,7 @@ func (x *PresencesCall) String() string {
 func (*PresencesCall) ProtoMessage() {}
 
 func (x *PresencesCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[18]
+	mi := &file_mesh_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1518,7 @@ func (x *PresencesCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresencesCall.ProtoReflect.Descriptor instead.
 func (*PresencesCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{18}
+	return file_mesh_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PresencesCall) GetUsers() []uint64 {
@@ -1485,7 +1538,7 @@ type PresencesAnswer struct {
 
 func (x *PresencesAnswer) Reset() {
 	*x = PresencesAnswer{}
-	mi := &file_mesh_proto_msgTypes[19]
+	mi := &file_mesh_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1550,7 @@ func (x *PresencesAnswer) String() string {
 func (*PresencesAnswer) ProtoMessage() {}
 
 func (x *PresencesAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[19]
+	mi := &file_mesh_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1563,7 @@ func (x *PresencesAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresencesAnswer.ProtoReflect.Descriptor instead.
 func (*PresencesAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{19}
+	return file_mesh_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PresencesAnswer) GetPresences() []*PresenceReport {
@@ -1538,7 +1591,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_mesh_proto_msgTypes[20]
+	mi := &file_mesh_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1603,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[20]
+	mi := &file_mesh_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1616,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{20}
+	return file_mesh_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Header) GetName() string {
@@ -1598,7 +1651,7 @@ type RestCall struct {
 
 func (x *RestCall) Reset() {
 	*x = RestCall{}
-	mi := &file_mesh_proto_msgTypes[21]
+	mi := &file_mesh_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1663,7 @@ func (x *RestCall) String() string {
 func (*RestCall) ProtoMessage() {}
 
 func (x *RestCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[21]
+	mi := &file_mesh_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1676,7 @@ func (x *RestCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestCall.ProtoReflect.Descriptor instead.
 func (*RestCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{21}
+	return file_mesh_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RestCall) GetId() []byte {
@@ -1707,7 +1760,7 @@ type RestAnswer struct {
 
 func (x *RestAnswer) Reset() {
 	*x = RestAnswer{}
-	mi := &file_mesh_proto_msgTypes[22]
+	mi := &file_mesh_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1772,7 @@ func (x *RestAnswer) String() string {
 func (*RestAnswer) ProtoMessage() {}
 
 func (x *RestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[22]
+	mi := &file_mesh_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1785,7 @@ func (x *RestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestAnswer.ProtoReflect.Descriptor instead.
 func (*RestAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{22}
+	return file_mesh_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RestAnswer) GetStatus() int32 {
@@ -1769,7 +1822,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_mesh_proto_msgTypes[23]
+	mi := &file_mesh_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1834,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[23]
+	mi := &file_mesh_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1847,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{23}
+	return file_mesh_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Digest) GetOwner() string {
@@ -1836,7 +1889,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_mesh_proto_msgTypes[24]
+	mi := &file_mesh_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1848,7 +1901,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[24]
+	mi := &file_mesh_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1861,7 +1914,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{24}
+	return file_mesh_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Position) GetBucket() uint32 {
@@ -1899,7 +1952,7 @@ type CoreBeat struct {
 
 func (x *CoreBeat) Reset() {
 	*x = CoreBeat{}
-	mi := &file_mesh_proto_msgTypes[25]
+	mi := &file_mesh_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +1964,7 @@ func (x *CoreBeat) String() string {
 func (*CoreBeat) ProtoMessage() {}
 
 func (x *CoreBeat) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[25]
+	mi := &file_mesh_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +1977,7 @@ func (x *CoreBeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoreBeat.ProtoReflect.Descriptor instead.
 func (*CoreBeat) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{25}
+	return file_mesh_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CoreBeat) GetCore() string {
@@ -1974,7 +2027,7 @@ type Owner struct {
 
 func (x *Owner) Reset() {
 	*x = Owner{}
-	mi := &file_mesh_proto_msgTypes[26]
+	mi := &file_mesh_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2039,7 @@ func (x *Owner) String() string {
 func (*Owner) ProtoMessage() {}
 
 func (x *Owner) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[26]
+	mi := &file_mesh_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2052,7 @@ func (x *Owner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Owner.ProtoReflect.Descriptor instead.
 func (*Owner) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{26}
+	return file_mesh_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Owner) GetCore() string {
@@ -2038,7 +2091,7 @@ type MoveCall struct {
 
 func (x *MoveCall) Reset() {
 	*x = MoveCall{}
-	mi := &file_mesh_proto_msgTypes[27]
+	mi := &file_mesh_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2103,7 @@ func (x *MoveCall) String() string {
 func (*MoveCall) ProtoMessage() {}
 
 func (x *MoveCall) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[27]
+	mi := &file_mesh_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2116,7 @@ func (x *MoveCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveCall.ProtoReflect.Descriptor instead.
 func (*MoveCall) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{27}
+	return file_mesh_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *MoveCall) GetBucket() uint32 {
@@ -2117,7 +2170,7 @@ type MoveAnswer struct {
 
 func (x *MoveAnswer) Reset() {
 	*x = MoveAnswer{}
-	mi := &file_mesh_proto_msgTypes[28]
+	mi := &file_mesh_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +2182,7 @@ func (x *MoveAnswer) String() string {
 func (*MoveAnswer) ProtoMessage() {}
 
 func (x *MoveAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_mesh_proto_msgTypes[28]
+	mi := &file_mesh_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +2195,7 @@ func (x *MoveAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveAnswer.ProtoReflect.Descriptor instead.
 func (*MoveAnswer) Descriptor() ([]byte, []int) {
-	return file_mesh_proto_rawDescGZIP(), []int{28}
+	return file_mesh_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *MoveAnswer) GetError() string {
@@ -2202,15 +2255,18 @@ const file_mesh_proto_rawDesc = "" +
 	"\x06Result\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xbc\x01\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xdf\x01\n" +
 	"\fUserSnapshot\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\x06R\x04user\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\rR\x06bucket\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\x12\x12\n" +
 	"\x04self\x18\x05 \x01(\fR\x04self\x12\x16\n" +
-	"\x06guilds\x18\x06 \x03(\x06R\x06guilds\x12\x16\n" +
-	"\x06direct\x18\a \x03(\fR\x06direct\"\xb0\x01\n" +
+	"\x06guilds\x18\x06 \x03(\x06R\x06guilds\x123\n" +
+	"\adirects\x18\b \x03(\v2\x19.starling.v1.ListedDirectR\adirectsJ\x04\b\a\x10\b\">\n" +
+	"\fListedDirect\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\x06R\achannel\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\x06R\x05since\"\xb0\x01\n" +
 	"\rGuildSnapshot\x12\x14\n" +
 	"\x05guild\x18\x01 \x01(\x06R\x05guild\x12\x16\n" +
 	"\x06bucket\x18\x02 \x01(\rR\x06bucket\x12\x1a\n" +
@@ -2351,59 +2407,61 @@ func file_mesh_proto_rawDescGZIP() []byte {
 	return file_mesh_proto_rawDescData
 }
 
-var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_mesh_proto_goTypes = []any{
 	(*Entry)(nil),           // 0: starling.v1.Entry
 	(*Event)(nil),           // 1: starling.v1.Event
 	(*Command)(nil),         // 2: starling.v1.Command
 	(*Result)(nil),          // 3: starling.v1.Result
 	(*UserSnapshot)(nil),    // 4: starling.v1.UserSnapshot
-	(*GuildSnapshot)(nil),   // 5: starling.v1.GuildSnapshot
-	(*IdentifyCall)(nil),    // 6: starling.v1.IdentifyCall
-	(*IdentifyAnswer)(nil),  // 7: starling.v1.IdentifyAnswer
-	(*GuildCall)(nil),       // 8: starling.v1.GuildCall
-	(*MemberQuery)(nil),     // 9: starling.v1.MemberQuery
-	(*GuildAnswer)(nil),     // 10: starling.v1.GuildAnswer
-	(*DirectSnapshot)(nil),  // 11: starling.v1.DirectSnapshot
-	(*DirectCall)(nil),      // 12: starling.v1.DirectCall
-	(*DirectWant)(nil),      // 13: starling.v1.DirectWant
-	(*DirectAnswer)(nil),    // 14: starling.v1.DirectAnswer
-	(*PresenceCall)(nil),    // 15: starling.v1.PresenceCall
-	(*PresenceReport)(nil),  // 16: starling.v1.PresenceReport
-	(*PresenceAnswer)(nil),  // 17: starling.v1.PresenceAnswer
-	(*PresencesCall)(nil),   // 18: starling.v1.PresencesCall
-	(*PresencesAnswer)(nil), // 19: starling.v1.PresencesAnswer
-	(*Header)(nil),          // 20: starling.v1.Header
-	(*RestCall)(nil),        // 21: starling.v1.RestCall
-	(*RestAnswer)(nil),      // 22: starling.v1.RestAnswer
-	(*Digest)(nil),          // 23: starling.v1.Digest
-	(*Position)(nil),        // 24: starling.v1.Position
-	(*CoreBeat)(nil),        // 25: starling.v1.CoreBeat
-	(*Owner)(nil),           // 26: starling.v1.Owner
-	(*MoveCall)(nil),        // 27: starling.v1.MoveCall
-	(*MoveAnswer)(nil),      // 28: starling.v1.MoveAnswer
-	nil,                     // 29: starling.v1.PresenceReport.DevicesEntry
-	(*SessionOrigin)(nil),   // 30: starling.v1.SessionOrigin
+	(*ListedDirect)(nil),    // 5: starling.v1.ListedDirect
+	(*GuildSnapshot)(nil),   // 6: starling.v1.GuildSnapshot
+	(*IdentifyCall)(nil),    // 7: starling.v1.IdentifyCall
+	(*IdentifyAnswer)(nil),  // 8: starling.v1.IdentifyAnswer
+	(*GuildCall)(nil),       // 9: starling.v1.GuildCall
+	(*MemberQuery)(nil),     // 10: starling.v1.MemberQuery
+	(*GuildAnswer)(nil),     // 11: starling.v1.GuildAnswer
+	(*DirectSnapshot)(nil),  // 12: starling.v1.DirectSnapshot
+	(*DirectCall)(nil),      // 13: starling.v1.DirectCall
+	(*DirectWant)(nil),      // 14: starling.v1.DirectWant
+	(*DirectAnswer)(nil),    // 15: starling.v1.DirectAnswer
+	(*PresenceCall)(nil),    // 16: starling.v1.PresenceCall
+	(*PresenceReport)(nil),  // 17: starling.v1.PresenceReport
+	(*PresenceAnswer)(nil),  // 18: starling.v1.PresenceAnswer
+	(*PresencesCall)(nil),   // 19: starling.v1.PresencesCall
+	(*PresencesAnswer)(nil), // 20: starling.v1.PresencesAnswer
+	(*Header)(nil),          // 21: starling.v1.Header
+	(*RestCall)(nil),        // 22: starling.v1.RestCall
+	(*RestAnswer)(nil),      // 23: starling.v1.RestAnswer
+	(*Digest)(nil),          // 24: starling.v1.Digest
+	(*Position)(nil),        // 25: starling.v1.Position
+	(*CoreBeat)(nil),        // 26: starling.v1.CoreBeat
+	(*Owner)(nil),           // 27: starling.v1.Owner
+	(*MoveCall)(nil),        // 28: starling.v1.MoveCall
+	(*MoveAnswer)(nil),      // 29: starling.v1.MoveAnswer
+	nil,                     // 30: starling.v1.PresenceReport.DevicesEntry
+	(*SessionOrigin)(nil),   // 31: starling.v1.SessionOrigin
 }
 var file_mesh_proto_depIdxs = []int32{
 	1,  // 0: starling.v1.Entry.events:type_name -> starling.v1.Event
-	30, // 1: starling.v1.IdentifyCall.origin:type_name -> starling.v1.SessionOrigin
-	4,  // 2: starling.v1.IdentifyAnswer.user:type_name -> starling.v1.UserSnapshot
-	9,  // 3: starling.v1.GuildCall.query:type_name -> starling.v1.MemberQuery
-	5,  // 4: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
-	13, // 5: starling.v1.DirectCall.wants:type_name -> starling.v1.DirectWant
-	11, // 6: starling.v1.DirectAnswer.directs:type_name -> starling.v1.DirectSnapshot
-	16, // 7: starling.v1.PresenceCall.reports:type_name -> starling.v1.PresenceReport
-	29, // 8: starling.v1.PresenceReport.devices:type_name -> starling.v1.PresenceReport.DevicesEntry
-	16, // 9: starling.v1.PresencesAnswer.presences:type_name -> starling.v1.PresenceReport
-	20, // 10: starling.v1.RestCall.headers:type_name -> starling.v1.Header
-	20, // 11: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
-	24, // 12: starling.v1.Digest.positions:type_name -> starling.v1.Position
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 1: starling.v1.UserSnapshot.directs:type_name -> starling.v1.ListedDirect
+	31, // 2: starling.v1.IdentifyCall.origin:type_name -> starling.v1.SessionOrigin
+	4,  // 3: starling.v1.IdentifyAnswer.user:type_name -> starling.v1.UserSnapshot
+	10, // 4: starling.v1.GuildCall.query:type_name -> starling.v1.MemberQuery
+	6,  // 5: starling.v1.GuildAnswer.guild:type_name -> starling.v1.GuildSnapshot
+	14, // 6: starling.v1.DirectCall.wants:type_name -> starling.v1.DirectWant
+	12, // 7: starling.v1.DirectAnswer.directs:type_name -> starling.v1.DirectSnapshot
+	17, // 8: starling.v1.PresenceCall.reports:type_name -> starling.v1.PresenceReport
+	30, // 9: starling.v1.PresenceReport.devices:type_name -> starling.v1.PresenceReport.DevicesEntry
+	17, // 10: starling.v1.PresencesAnswer.presences:type_name -> starling.v1.PresenceReport
+	21, // 11: starling.v1.RestCall.headers:type_name -> starling.v1.Header
+	21, // 12: starling.v1.RestAnswer.headers:type_name -> starling.v1.Header
+	25, // 13: starling.v1.Digest.positions:type_name -> starling.v1.Position
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_mesh_proto_init() }
@@ -2418,7 +2476,7 @@ func file_mesh_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mesh_proto_rawDesc), len(file_mesh_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -336,7 +336,7 @@ type JournalPlace struct {
 	Since         uint64                 `protobuf:"fixed64,5,opt,name=since,proto3" json:"since,omitempty"` // of a direct channel that waits: messages above this have yet to be told
 	Gone          bool                   `protobuf:"varint,6,opt,name=gone,proto3" json:"gone,omitempty"`    // it waits no more, and was not shown, or its end was told
 	Guild         bool                   `protobuf:"varint,7,opt,name=guild,proto3" json:"guild,omitempty"`  // the place is a guild
-	Known         bool                   `protobuf:"varint,8,opt,name=known,proto3" json:"known,omitempty"`  // it was not shown, but READY named it, or its being unavailable was told: so is its end
+	Known         bool                   `protobuf:"varint,8,opt,name=known,proto3" json:"known,omitempty"`  // it was not shown, but READY named it, or its being unavailable was told: so is its end; of place 0: READY was told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
