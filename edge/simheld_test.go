@@ -75,7 +75,7 @@ func (c *simClient) event(bucket int, tag string) {
 			}
 			// What a lost tail showed, and the user is in no more, ends without what came between.
 			if missed == nil && slices.Contains(rest, tag) && (!left[ev.guild] || strings.HasPrefix(tag, proto.EventGuildDelete)) {
-				if skipped && c.again(bucket, tag) { // a channel comes back as it was: this may be the first time, once more
+				if skipped && c.gotBefore(bucket, tag) { // a channel comes back as it was: this may be the first time, once more
 					c.w.stats.repeats++
 					return
 				}
@@ -126,6 +126,27 @@ func (c *simClient) again(bucket int, tag string) bool {
 		}
 	}
 	return false
+}
+
+// gotBefore tells whether a frame that may come once more looks like this one, which is not the end of a guild.
+func (c *simClient) gotBefore(bucket int, tag string) bool {
+	p, list := c.place(bucket), c.w.log.buckets[c.w.bucketAt(bucket)]
+	if strings.HasPrefix(tag, proto.EventGuildDelete) {
+		return false
+	}
+	for i := range min(p.repeats, p.next) {
+		for _, ev := range list[i].events {
+			if slices.Contains(ev.frames(c.user.id, c.intents), tag) {
+				return true
+			}
+		}
+	}
+	if p.next >= p.repeats {
+		return false
+	}
+	return slices.Contains(p.had, tag) || slices.ContainsFunc(list[p.next].events[:p.event], func(ev *simEvent) bool {
+		return slices.Contains(ev.frames(c.user.id, c.intents), tag)
+	})
 }
 
 // had takes note of a frame.
