@@ -44,10 +44,10 @@ type move struct {
 	joined   map[proto.ID]bool       // guilds of which the user's bucket told since; true: a join first, so that they were not in the list
 	ended    []proto.ID              // shown guilds that the user is in no more, although the log does not say so
 	opened   map[proto.ID][]proto.ID // direct channels of which the user's bucket told since that they came into the list, and the ids of that
-	turned   map[proto.ID]bool       // of which it told since: true: an opening first, so that they were not in the list
+	turned   map[proto.ID]bool       // direct channels of which it told since; true: an opening first, so that they were not in the list
 	closings map[proto.ID]proto.ID   // ids of the last closing of each that it told of
+	listed   map[proto.ID]proto.ID   // direct channels that its list has in what the core said, no older than the client's position, and ids of the openings
 	listing  map[proto.ID]proto.ID   // that list as it is now
-	listed   map[proto.ID]proto.ID   // direct channels that the user's bucket has in its list, and ids of the openings
 	directs  []proto.ID
 	follows  []int // buckets, each followed once for the move
 
