@@ -103,6 +103,33 @@ func TestOutboxOverLeases(t *testing.T) {
 	})
 }
 
+// An effect waits at an owner that lets the bucket go: whoever has it next is asked again, and nothing is forgotten.
+func TestOutboxOverMoves(t *testing.T) {
+	w := newWorld(t)
+	o := w.own("core")
+	alice, bob := w.person("alice"), w.person("bob")
+	h := w.home(alice)
+	n := bob.Bucket()
+	o.Release(n) // its commands still come here
+	h.join(bob)
+	waiting := func() int {
+		b := o.buckets[n]
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.queue)
+	}
+	relaytest.Until(t, "the effect waits at bob's bucket", func() bool { return waiting() > 0 })
+	o.Dismiss(n)
+	o.Claim(n, true)
+	if err := o.Serve(n); err != nil {
+		t.Fatal(err)
+	}
+	relaytest.Until(t, "bob's bucket knows", func() bool {
+		ids, err := w.dir.GuildsOf(t.Context(), bob)
+		return err == nil && slices.Equal(ids, []proto.ID{h.guild})
+	})
+}
+
 // A command from within the process is taken as long as the bucket is the owner's, and answered as one that came over the bus.
 func TestNear(t *testing.T) {
 	w := newWorld(t)

@@ -152,7 +152,8 @@ func (x *outbox) sendPage(ctx context.Context) (int, error) {
 	return len(effects), err
 }
 
-// send asks the other bucket's owner. What it refuses on the merits is done as well: asking again would change nothing.
+// send asks the other bucket's owner. What it refuses on the merits is done as well: asking again would change nothing. That the bucket has
+// another owner now is no such refusal.
 func (x *outbox) send(ctx context.Context, e core.Effect) error {
 	cfg := &x.b.o.cfg
 	ctx, cancel := context.WithTimeout(ctx, outboxTimeout)
@@ -172,7 +173,7 @@ func (x *outbox) send(ctx context.Context, e core.Effect) error {
 		return err
 	}
 	switch {
-	case r.Status >= 500 || r.Status == 429:
+	case r.Status >= 500 || r.Status == 429 || r.Status == core.StatusMoved:
 		return fmt.Errorf("status %d", r.Status)
 	case r.Status >= 400:
 		x.b.log.Error("effect refused", "kind", cmd.Kind, "user", cmd.Target, "guild", cmd.Guild, "status", r.Status)
