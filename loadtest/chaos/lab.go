@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -196,6 +197,7 @@ func (l *lab) run(ctx context.Context) (*Result, error) {
 	if err := l.allLive(ctx, liveLimit); err != nil {
 		return nil, err
 	}
+	l.allShown(ctx, healLimit)
 	l.out.line("all clients are live; the plan begins")
 
 	l.began = time.Now()
@@ -295,6 +297,26 @@ func (l *lab) allLive(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
+// allShown waits until everybody has all guilds that they were added to. READY need not name each: what a guild's bucket decided is on its way to
+// the user's.
+func (l *lab) allShown(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for _, e := range append(l.eyes[:len(l.eyes):len(l.eyes)], l.ears...) {
+		for i, g := range l.town.guilds {
+			if e.witness == nil && !slices.Contains(l.town.people[e.n].guilds, i) {
+				continue
+			}
+			for !e.record.sees(g.channels[square]) {
+				if !pause(ctx, 10*time.Millisecond) {
+					l.tell(fmt.Sprintf("client %d was added to guild %d, and is not shown it after %v", e.n, i, limit))
+					break
+				}
+			}
+		}
+	}
+}
+
 // watch shows how things are until the plan's time is over.
 func (l *lab) watch(ctx context.Context) {
 	last, at := int64(0), l.began
@@ -324,7 +346,7 @@ func (l *lab) hearOut(ctx context.Context) {
 	for _, n := range l.desk.bell(ctx) {
 		g := l.town.guilds[n.guild]
 		for _, e := range append(l.eyes[:len(l.eyes):len(l.eyes)], l.ears...) {
-			if e.witness == nil && !contains(g.members, e.n) {
+			if e.witness == nil && !slices.Contains(g.members, e.n) {
 				continue
 			}
 			for !e.record.heard(g.channels[square], n.id) || n.id == 0 {
@@ -371,13 +393,4 @@ func (l *lab) judge(length time.Duration, past map[proto.ID][]proto.Message, b *
 	r.Effects = effects(l.began, length, b.all(), l.desk.notes, people)
 	r.Killed = killedEdges(r.Effects)
 	return r
-}
-
-func contains(list []int, n int) bool {
-	for _, x := range list {
-		if x == n {
-			return true
-		}
-	}
-	return false
 }

@@ -220,6 +220,13 @@ func (r *record) heard(channel, id proto.ID) bool {
 	return r.newest[channel] >= id
 }
 
+// sees tells whether the client is shown a channel.
+func (r *record) sees(channel proto.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.shown[channel]
+}
+
 // live counts what goes on, for who watches.
 type live struct {
 	delivered, resumes, identifies atomic.Int64
