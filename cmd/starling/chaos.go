@@ -47,7 +47,7 @@ A plan has a fault on each line: TIME FAULT TARGET. These are all there are; # b
   0:10 kill edge-1                edge, leaf, hub, core, and with --real postgres, redis, cassandra; it is started again
   0:20 stop hub-2 for 4s          frozen (SIGSTOP), then thawed
   0:30 cut leaf-1 for 5s          its links to all hubs; likewise slow, half-open
-  0:40 drain edge-2               SIGTERM: its clients are sent elsewhere
+  0:40 drain edge-2               SIGTERM: its clients are sent elsewhere; or a core, whose buckets others take over
   0:50 sockets 20%                a share of the clients loses its connection
   0:55 rights kick 10 for 3s      ten members are kicked, and back after 3 s; likewise role, overwrite, ban`,
 		Example: `  # on embedded stores, with one core: a minute, a fault each five seconds

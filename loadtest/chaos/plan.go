@@ -18,7 +18,7 @@ const (
 	Cut      = "cut"       // a leaf's links to all hubs end, and none comes up for a while
 	Slow     = "slow"      // what passes a leaf's links takes long
 	HalfOpen = "half-open" // hubs think a leaf's links gone, the leaf does not
-	Drain    = "drain"     // SIGTERM to an edge
+	Drain    = "drain"     // SIGTERM to an edge, or a core
 	Sockets  = "sockets"   // a share of the clients' sockets is cut
 	Rights   = "rights"    // members lose rights and get them back after a while
 )
@@ -118,7 +118,7 @@ func (s Shape) Targets(kind string) []string {
 	case Cut, Slow, HalfOpen:
 		return roles("leaf", s.Leaves)
 	case Drain:
-		return roles("edge", s.Edges)
+		return slices.Concat(roles("edge", s.Edges), roles("core", s.Cores))
 	case Rights:
 		return ways
 	}

@@ -59,7 +59,7 @@ func TestMistakesInAPlanAreToldAtOnce(t *testing.T) {
 		"0:10 stop edge-1":              "for how long",
 		"0:10 stop edge-1 for ever":     "duration",
 		"0:10 cut edge-1 for 3s":        "want one of leaf-1",
-		"0:10 drain core-1":             "want one of edge-1",
+		"0:10 drain leaf-1":             "want one of edge-1",
 		"0:10 sockets 0%":               "share",
 		"0:10 sockets 20":               "share",
 		"0:10 rights charm 3 for 1s":    "want one of role",
