@@ -86,6 +86,9 @@ const Keeps = "CASSANDRA_SYNC=group"
 // Soon has a Cassandra start with less of a processor, which others share, and be slower when it is warm: see Launch.
 const Soon = "CASSANDRA_JAVA=-XX:TieredStopAtLevel=1"
 
+// Slack has servers woken up to half a millisecond late, which leaves more of few processors to others: see Launch.
+const Slack = "SERVERS_SLACK=500000"
+
 // Start starts a server of the test's own, where servers are to be had at all; it is stopped with the test.
 func Start(t testing.TB, name string) *Server {
 	t.Helper()

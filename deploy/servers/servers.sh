@@ -31,6 +31,7 @@ Environment:
   CASSANDRA_SYNC     periodic: kill -9 takes the writes of the last 100 ms along; group: what was acknowledged stays, for ten fsync a second
   CASSANDRA_JAVA     more options of its virtual machine; -XX:TieredStopAtLevel=1 starts in half the time of a processor
   CASSANDRA_TOMBSTONES 100000, deleted rows that one read may pass over
+  SERVERS_SLACK      nanoseconds that the kernel may wake servers late (PR_SET_TIMERSLACK); 500000 leaves more of few processors to others
   START_TIMEOUT      120, seconds for all servers to answer
 X
 }
@@ -39,6 +40,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${STARLING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/starling}
 cassandra_version=${CASSANDRA_VERSION:-5.0.4}
 timeout=${START_TIMEOUT:-120}
+[ -z "${SERVERS_SLACK:-}" ] || { echo "$SERVERS_SLACK" >/proc/self/timerslack_ns; } 2>/dev/null || true # all that is started below inherits it, where the kernel knows of it
 
 die() { echo "servers.sh: $*" >&2; exit 1; }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -26,6 +27,7 @@ const (
 	liveLimit = 2 * time.Minute  // until all clients are live at first
 	healLimit = 90 * time.Second // for what is under way when the plan is over
 	pageLimit = 3 * time.Minute  // for all pages of history
+	clientsGC = 400              // GOGC: clients are to take less of the processors that the mesh has to share with them
 )
 
 // A lab is one run. One goroutine drives it.
@@ -60,6 +62,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if cfg.Plan == nil {
 		cfg.Plan = Make(cfg.Seed, cfg.Shape, cfg.Length, cfg.Every, cfg.Clients)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(clientsGC))
 	l := &lab{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 11)), told: map[string]bool{}, stores: map[string]*servers.Server{},
 		out: &progress{out: cfg.Out, terminal: cfg.Status}}
 	defer func() {
@@ -135,7 +138,7 @@ func (l *lab) openStores() error {
 	var g errgroup.Group
 	for _, name := range StoreNames {
 		g.Go(func() error {
-			s, err := servers.Launch(name, servers.Keeps, servers.Soon)
+			s, err := servers.Launch(name, servers.Keeps, servers.Soon, servers.Slack)
 			if err != nil {
 				return err
 			}

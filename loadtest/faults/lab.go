@@ -58,7 +58,7 @@ func (l *Lab) open(ctx context.Context, bin string) (err error) {
 
 // serve starts a server that lives until Close.
 func (l *Lab) serve(to **servers.Server, name string) error {
-	s, err := servers.Launch(name, servers.Keeps, servers.Soon)
+	s, err := servers.Launch(name, servers.Keeps, servers.Soon, servers.Slack)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"time"
 
@@ -56,7 +57,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	log := slog.New(slog.NewTextHandler(cfg.Log, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	var m maker
 	if cfg.Processes {
-		s := startSpawner()
+		s := startSpawner(len(p.hubs)+len(p.cores)+len(p.leaves)+len(p.edges) > runtime.NumCPU())
 		defer s.stop()
 		m = &processes{cfg: &cfg, files: files, trust: trust, mesh: mesh, spawner: s, log: log}
 	} else {

@@ -9,10 +9,14 @@ import (
 // with the process (PR_SET_PDEATHSIG).
 type spawner struct{ calls chan func() }
 
-func startSpawner() *spawner {
+// startSpawner is told whether there are to be more processes than processors.
+func startSpawner(crowd bool) *spawner {
 	s := &spawner{calls: make(chan func())}
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if crowd {
+			slacken()
+		}
 		for call := range s.calls {
 			call()
 		}

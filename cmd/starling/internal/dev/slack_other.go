@@ -1,0 +1,6 @@
+//go:build !linux
+
+package dev
+
+// slacken is for Linux.
+func slacken() {}
