@@ -26,6 +26,7 @@ const (
 	herdAtOnce  = 64        // that connect side by side at first
 	herdBackoff = 2 * time.Second
 	herdBeat    = 30 * time.Second
+	herdTurns   = 1000 // that a round of heartbeats takes
 	herdLimit   = 2 * time.Minute // for all to be live at first, and again
 )
 
@@ -268,10 +269,12 @@ func numberAfter(p []byte, key string) (int64, bool) {
 	return n, err == nil
 }
 
+// beats keeps the sessions alive, each in its turn: clients wait a random part of the interval before their first heartbeat, so that a second has as
+// many as the next.
 func beats(ctx context.Context, herd []*herder) {
-	for sleep(ctx, herdBeat) {
-		for _, h := range herd {
-			h.write([]byte(`{"op":1,"d":null}`))
+	for turn := 0; sleep(ctx, herdBeat/herdTurns); turn = (turn + 1) % herdTurns {
+		for i := turn; i < len(herd); i += herdTurns {
+			herd[i].write([]byte(`{"op":1,"d":null}`))
 		}
 	}
 }
