@@ -26,7 +26,7 @@ const (
 	herdAtOnce  = 64        // that connect side by side at first
 	herdBackoff = 2 * time.Second
 	herdBeat    = 30 * time.Second
-	herdTurns   = 1000 // that a round of heartbeats takes
+	herdTurns   = 1000            // that a round of heartbeats takes
 	herdLimit   = 2 * time.Minute // for all to be live at first, and again
 )
 

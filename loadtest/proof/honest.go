@@ -29,15 +29,19 @@ type people struct {
 	rest    *client.REST
 	sockets []*socket
 	readers sync.WaitGroup
-	// Of each message, by number, since w.began: when it was to be sent, and when the last has seen it.
-	start, last []atomic.Int64
-	next        int // number of the next message
+	// Of each message, by number, since w.began: when it was to be sent, when its sender had the answer, and when the last at each edge has seen it.
+	start, answered []atomic.Int64
+	last            [mesh.Edges][]atomic.Int64
+	next            int // number of the next message
 }
 
 // honest lets people come who will talk for so long in all.
 func (w *wire) honest(ctx context.Context, lasting time.Duration) (*people, error) {
 	n := honestRate * int(lasting/time.Second)
-	p := &people{w: w, rest: client.NewREST(w.m.HTTP(0), func(p string) { w.r.note("wire: %s", p) }), start: make([]atomic.Int64, n), last: make([]atomic.Int64, n)}
+	p := &people{w: w, rest: client.NewREST(w.m.HTTP(0), func(p string) { w.r.note("wire: %s", p) }), start: make([]atomic.Int64, n), answered: make([]atomic.Int64, n)}
+	for i := range p.last {
+		p.last[i] = make([]atomic.Int64, n)
+	}
 	for i := range honest {
 		s, err := connect(ctx, w.m.Gateway(i%mesh.Edges), w.bots[i].Token, n)
 		if err != nil {
@@ -45,11 +49,12 @@ func (w *wire) honest(ctx context.Context, lasting time.Duration) (*people, erro
 			return nil, err
 		}
 		p.sockets = append(p.sockets, s)
+		last := p.last[i%mesh.Edges]
 		p.readers.Go(func() {
 			s.run(func(k uint32) {
 				if int(k) < n {
 					now := int64(time.Since(w.began))
-					for old := p.last[k].Load(); old < now && !p.last[k].CompareAndSwap(old, now); old = p.last[k].Load() {
+					for old := last[k].Load(); old < now && !last[k].CompareAndSwap(old, now); old = last[k].Load() {
 					}
 				}
 			})
@@ -89,6 +94,7 @@ func (p *people) talk(ctx context.Context, lasting time.Duration) ([]time.Durati
 					errs <- err
 					return
 				}
+				p.answered[k].Store(int64(time.Since(w.began)))
 			}
 		})
 	}
@@ -116,13 +122,20 @@ func (p *people) talk(ctx context.Context, lasting time.Duration) ([]time.Durati
 	var delays []time.Duration
 	var slow []string
 	for k := from; k < to; k++ {
-		d := time.Duration(p.last[k].Load() - p.start[k].Load())
+		since := func(at *atomic.Int64) time.Duration { return time.Duration(at.Load() - p.start[k].Load()) }
+		var d time.Duration
+		var parts []string
+		for i := range p.last {
+			there := since(&p.last[i][k])
+			d = max(d, there)
+			parts = append(parts, fmt.Sprintf("edge-%d %v", i+1, there.Round(time.Millisecond)))
+		}
 		delays = append(delays, d)
 		if d > p99Aim {
-			slow = append(slow, fmt.Sprintf("%v at %.2fs", d.Round(time.Millisecond), float64(k-from)/honestRate))
+			slow = append(slow, fmt.Sprintf("%.2fs: %s, answered %v", float64(k-from)/honestRate, strings.Join(parts, ", "), since(&p.answered[k]).Round(time.Millisecond)))
 		}
 	}
-	w.r.note("%d over %v: %s", len(slow), p99Aim, strings.Join(slow[:min(len(slow), 40)], ", "))
+	w.r.note("%d over %v: %s", len(slow), p99Aim, strings.Join(slow[:min(len(slow), 40)], "; "))
 	slices.Sort(delays)
 	return delays, nil
 }
