@@ -24,10 +24,8 @@ func (l *loop) fix(v *move) {
 	v.ic = l.index
 	sc := &scene{session: session{user: s.user, intents: s.intents, shard: s.shard, large: s.large, auth: s.auth, gen: s.gen},
 		guilds: map[proto.ID]*guild{}, directs: map[proto.ID]struct{}{}, spans: v.spans}
-	for b := range v.from {
-		if v.spans[b] != nil {
-			v.to = append(v.to, &pb.ResumePosition{Bucket: uint32(b), Sequence: l.applied[b] + 1})
-		}
+	for b := range v.spans {
+		v.to = append(v.to, &pb.ResumePosition{Bucket: uint32(b), Sequence: l.applied[b] + 1})
 	}
 	inOrder(v.to)
 	v.learnLate()

@@ -29,7 +29,7 @@ func (v *move) gather(ctx context.Context, l *loop) error {
 	for _, d := range v.user.Directs {
 		v.listed[proto.ID(d.Channel)] = proto.ID(d.Since)
 	}
-	if p := v.from[home]; p != nil && v.user.Sequence > 0 {
+	if p := v.at(home); p != nil && v.user.Sequence > 0 {
 		if err := v.readHome(ctx, l, home, p); err != nil {
 			return err
 		}

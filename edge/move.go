@@ -14,6 +14,7 @@ import (
 	gproto "google.golang.org/protobuf/proto"
 
 	"github.com/starling-chat/starling/proto"
+	journals "github.com/starling-chat/starling/proto/journal"
 	"github.com/starling-chat/starling/proto/pb"
 )
 
@@ -36,7 +37,6 @@ type move struct {
 	begun   time.Time
 	s       int64 // that the client has
 
-	from     map[int]*pb.ResumePosition
 	waiting  map[proto.ID]*pb.JournalPlace
 	nothing  bool                    // no guild was shown but those that waiting says were
 	unready  bool                    // nor READY, as far as anybody knows
@@ -77,10 +77,13 @@ type move struct {
 	sent  int    // of it
 }
 
+// at is the client's position in a bucket; nil if nobody followed it at the session's edge.
+func (v *move) at(bucket int) *pb.ResumePosition { return journals.Find(v.answer.From, bucket) }
+
 // shown tells whether the client was shown a guild or direct channel at its position.
 func (v *move) shown(id proto.ID) bool {
-	if v.from[id.Bucket()] == nil {
-		return false // nobody followed it
+	if v.at(id.Bucket()) == nil {
+		return false
 	}
 	if w := v.waiting[id]; w != nil {
 		return w.Shown
@@ -184,11 +187,8 @@ func (l *loop) moveHere(m located, user *pb.UserSnapshot) {
 	if old := l.sessions[m.ask.id]; old != nil {
 		l.closeSession(old, proto.CloseUnknown)
 	}
-	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, gathering: true, from: map[int]*pb.ResumePosition{}, waiting: map[proto.ID]*pb.JournalPlace{},
+	v := &move{client: c, answer: m.answer, user: user, begun: l.now(), s: m.ask.seq, gathering: true, waiting: map[proto.ID]*pb.JournalPlace{},
 		opened: map[proto.ID][]proto.ID{}, turned: map[proto.ID]bool{}, closings: map[proto.ID]proto.ID{}, listed: map[proto.ID]proto.ID{}, due: map[proto.ID]proto.ID{}, over: map[proto.ID]*pb.JournalPlace{}, joined: map[proto.ID]bool{}, spans: map[int]*span{}, starts: map[int]uint64{}}
-	for _, p := range m.answer.From {
-		v.from[int(p.Bucket)] = p
-	}
 	for _, w := range m.answer.Waiting {
 		if w.Place == 0 {
 			v.nothing, v.unready = true, !w.Known
@@ -242,7 +242,7 @@ func (m gathered) apply(l *loop) {
 		return
 	}
 	for _, b := range v.follows {
-		from := v.from[b]
+		from := v.at(b)
 		if from == nil {
 			continue // nothing of it was shown
 		}
@@ -269,7 +269,7 @@ func (m gathered) apply(l *loop) {
 		for b, to := range starts {
 			g.Go(func() error {
 				var list []logEntry
-				err := l.interest.reader.Range(ctx, b, below(v.from[b]), to, func(seq uint64, e *pb.Entry) error {
+				err := l.interest.reader.Range(ctx, b, below(v.at(b)), to, func(seq uint64, e *pb.Entry) error {
 					list = append(list, logEntry{b, seq, e})
 					return nil
 				})
@@ -358,11 +358,8 @@ func (l *loop) tryFix(v *move) {
 	if l.applied[v.session.bucket] < v.user.Sequence { // the list of guilds is of that moment, and ic has to be of it too
 		return
 	}
-	for b, p := range v.from {
-		if sp := v.spans[b]; sp == nil {
-			continue
-		}
-		if l.applied[b] < applied(p) {
+	for b, sp := range v.spans {
+		if l.applied[b] < applied(sp.from) {
 			return
 		}
 	}

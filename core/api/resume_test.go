@@ -8,6 +8,7 @@ import (
 	gproto "google.golang.org/protobuf/proto"
 
 	"github.com/starling-chat/starling/core/resume"
+	positions "github.com/starling-chat/starling/proto/journal"
 	"github.com/starling-chat/starling/proto/pb"
 	"github.com/starling-chat/starling/relay"
 	"github.com/starling-chat/starling/relay/relaytest"
@@ -65,7 +66,7 @@ func TestSessionMovesBetweenEdges(t *testing.T) {
 	outcome("Alice", a, pb.ResumeAnswer_OK)
 	var user pb.UserSnapshot
 	must(t, gproto.Unmarshal(a.User, &user))
-	if len(a.From) != 1 || a.From[0].Sequence != 75 || a.From[0].Frames != 1 || fmt.Sprint(user.User) != alice.id || a.Lo != resume.Half {
+	if p := positions.Find(a.From, 3); p.GetSequence() != 75 || p.GetFrames() != 1 || len(a.From.Buckets) != 1 || fmt.Sprint(user.User) != alice.id || a.Lo != resume.Half {
 		t.Errorf("got %v, user %d", a, user.User)
 	}
 	o := a.Record.GetOrigin()
@@ -100,7 +101,7 @@ func TestSessionMovesBetweenEdges(t *testing.T) {
 	outcome("a number it never gave", resumes(alice.token, 9), pb.ResumeAnswer_INVALID)
 	stop()
 
-	segment := &pb.ResumeSegment{N: a.N, Edge: "edge-1", Boot: 5, S0: 7, Lo: a.Lo, Replayed: 3, Ic: 100, Base: 100 - a.Lo - 3, From: a.From, TimeMs: int64(a.N),
+	segment := &pb.ResumeSegment{N: a.N, Edge: "edge-1", Boot: 5, S0: 7, Lo: a.Lo, Replayed: 3, Ic: 100, Base: 100 - a.Lo - 3, From: []*pb.ResumePosition{positions.Find(a.From, 3)}, TimeMs: int64(a.N),
 		To: []*pb.ResumePosition{{Bucket: 3, Sequence: 90}}}
 	var moved pb.ResumeCommitAnswer
 	for range 2 { // an answer may get lost

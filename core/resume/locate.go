@@ -52,7 +52,7 @@ func (s *Service) ask(ctx context.Context, key uint64, h *holder) error {
 
 // A place is where a client stands.
 type place struct {
-	positions []*pb.ResumePosition
+	positions []journal.Position
 	waiting   []*pb.JournalPlace
 	within    int64
 	tail      bool
@@ -75,7 +75,7 @@ func (s *Service) find(ctx context.Context, rec *pb.ResumeRecord, number int64, 
 	for i := len(segments) - 1; i >= 0; i-- {
 		g := segments[i]
 		if g.N > 0 && g.S0 == number && g.Lo > number && s.fresh(g) {
-			return place{positions: g.From, waiting: g.Waiting}, nil // it got nothing of what it moved for
+			return place{positions: journal.Of(g.From), waiting: g.Waiting}, nil // it got nothing of what it moved for
 		}
 		if g.Lo <= number {
 			break
@@ -94,9 +94,9 @@ func (s *Service) find(ctx context.Context, rec *pb.ResumeRecord, number int64, 
 	case number < g.Lo+g.Replayed && !s.fresh(g):
 		return place{}, invalidf("number %d is within a replay that is too old", number)
 	case number < g.Lo+g.Replayed:
-		return place{positions: g.From, waiting: g.Waiting, within: number - g.Lo + 1}, nil
+		return place{positions: journal.Of(g.From), waiting: g.Waiting, within: number - g.Lo + 1}, nil
 	case number+g.Base <= g.Ic && s.fresh(g):
-		return place{positions: g.To, waiting: g.Left}, nil
+		return place{positions: journal.Of(g.To), waiting: g.Left}, nil
 	}
 	return s.live(ctx, rec.Origin.Key, g, number, head)
 }
@@ -118,7 +118,7 @@ func (s *Service) live(ctx context.Context, key uint64, g *pb.ResumeSegment, num
 	}
 	var also *journal.Base
 	if g.N > 0 && s.fresh(g) {
-		also = &journal.Base{Index: g.Ic, Positions: g.To, Waiting: g.Left}
+		also = &journal.Base{Index: g.Ic, Positions: journal.Of(g.To), Waiting: g.Left}
 	}
 	index := number + g.Base
 	for again := againAfter; ; again = min(2*again, againMost) {

@@ -206,7 +206,7 @@ func (s *Service) stand(ctx context.Context, origin *pb.SessionOrigin, number in
 	if h.alive {
 		highest = max(highest, h.numbered-head.Base)
 	}
-	out := &pb.ResumeAnswer{Record: rec, From: at.positions, Waiting: at.waiting, Within: at.within, Tail: at.tail}
+	out := &pb.ResumeAnswer{Record: rec, From: journal.Pack(at.positions), Waiting: at.waiting, Within: at.within, Tail: at.tail}
 	if out.Lo = max(s.half(), number+1, highest+Margin+1); out.Lo >= numberEnd {
 		return nil, invalidf("number %d is too near to the end", out.Lo)
 	}

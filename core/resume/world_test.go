@@ -227,9 +227,17 @@ func (w *world) resume(s int64) *pb.ResumeAnswer {
 
 // segment is what an edge makes of an answer: a replay of so many, then live from index ic.
 func (w *world) segment(a *pb.ResumeAnswer, edge string, s, replayed, ic int64) *pb.ResumeSegment {
-	return &pb.ResumeSegment{N: a.N, Edge: edge, Boot: 1, S0: s, Lo: a.Lo, Replayed: replayed, Ic: ic, Base: ic - (a.Lo + replayed), From: a.From,
+	return &pb.ResumeSegment{N: a.N, Edge: edge, Boot: 1, S0: s, Lo: a.Lo, Replayed: replayed, Ic: ic, Base: ic - (a.Lo + replayed), From: unpacked(a.From),
 		To: []*pb.ResumePosition{{Bucket: 5, Sequence: uint64(10*ic) + 1}}, Waiting: a.Waiting,
 		Left: []*pb.JournalPlace{{Session: 77, Place: 9}}, TimeMs: w.Now().UnixMilli(), Tail: a.Tail}
+}
+
+// unpacked are positions as a segment has them.
+func unpacked(in *pb.ResumePositions) (list []*pb.ResumePosition) {
+	for _, b := range in.GetBuckets() {
+		list = append(list, journal.Find(in, int(b)))
+	}
+	return list
 }
 
 // moves has alice's session go on at an edge.
@@ -260,7 +268,7 @@ func (w *world) outcome(a *pb.ResumeAnswer, want pb.ResumeAnswer_Outcome) {
 func (w *world) stands(a *pb.ResumeAnswer, sequence uint64, events uint32, tail bool) {
 	w.t.Helper()
 	w.outcome(a, pb.ResumeAnswer_OK)
-	if len(a.From) != 1 || a.From[0].Sequence != sequence || a.From[0].Events != events || a.Tail != tail {
+	if from := unpacked(a.From); len(from) != 1 || from[0].Sequence != sequence || from[0].Events != events || a.Tail != tail {
 		w.t.Fatalf("got %v, tail %v, want sequence %d, %d events, tail %v", a.From, a.Tail, sequence, events, tail)
 	}
 }

@@ -55,7 +55,7 @@ func (x *Index) At(index int64, session uint64, also *Base) Found {
 
 // knows is what another base says of buckets that the snapshot has, too. A later snapshot without a bucket says that nobody at the edge needed it any more:
 // where the client was in it before means nothing.
-func (s *snapshot) knows(also *Base) (list []*pb.ResumePosition) {
+func (s *snapshot) knows(also *Base) (list []Position) {
 	for _, p := range also.Positions {
 		if _, has := s.buckets[p.Bucket]; has || s.at <= also.Index {
 			list = append(list, p)
@@ -92,8 +92,8 @@ func (x *Index) runEnd(i int) int {
 }
 
 // positions at an index, which records up to the last cover from a snapshot on.
-func (x *Index) positions(s *snapshot, last uint64, index int64) []*pb.ResumePosition {
-	out := make([]*pb.ResumePosition, 0, len(s.buckets))
+func (x *Index) positions(s *snapshot, last uint64, index int64) []Position {
+	out := make([]Position, 0, len(s.buckets))
 	for b, list := range x.marks {
 		if m := lastMark(list, last, index); m != nil && m.record > s.record {
 			out = append(out, m.at(b, index))
@@ -111,8 +111,8 @@ func (x *Index) positions(s *snapshot, last uint64, index int64) []*pb.ResumePos
 }
 
 // marksBetween are the positions at an index of buckets of which records from first to last say something above another index.
-func (x *Index) marksBetween(first, last uint64, above, index int64) []*pb.ResumePosition {
-	var out []*pb.ResumePosition
+func (x *Index) marksBetween(first, last uint64, above, index int64) []Position {
+	var out []Position
 	for b, list := range x.marks {
 		if m := lastMark(list, last, index); m != nil && m.record >= first && (m.from > above || m.width == 0 && m.from == above) {
 			out = append(out, m.at(b, index))
@@ -189,12 +189,12 @@ func fold(waiting, since []*pb.JournalPlace) []*pb.JournalPlace {
 }
 
 // merge has of each bucket the further of two positions; lists are in order, or are put into it.
-func merge(a, b []*pb.ResumePosition) []*pb.ResumePosition {
+func merge(a, b []Position) []Position {
 	all := slices.Concat(a, b)
-	slices.SortStableFunc(all, func(p, q *pb.ResumePosition) int { return cmp.Or(cmp.Compare(p.Bucket, q.Bucket), -Compare(p, q)) })
-	return slices.CompactFunc(all, func(p, q *pb.ResumePosition) bool { return p.Bucket == q.Bucket })
+	slices.SortStableFunc(all, func(p, q Position) int { return cmp.Or(cmp.Compare(p.Bucket, q.Bucket), -Compare(p, q)) })
+	return slices.CompactFunc(all, func(p, q Position) bool { return p.Bucket == q.Bucket })
 }
 
-func sortPositions(list []*pb.ResumePosition) {
-	slices.SortFunc(list, func(p, q *pb.ResumePosition) int { return cmp.Compare(p.Bucket, q.Bucket) })
+func sortPositions(list []Position) {
+	slices.SortFunc(list, func(p, q Position) int { return cmp.Compare(p.Bucket, q.Bucket) })
 }

@@ -33,7 +33,7 @@ func FuzzAdd(f *testing.F) {
 				_ = x.Add(r, time.Unix(1, 0))
 			}
 		}
-		for _, also := range []*Base{nil, {Index: index / 2, Positions: []*pb.ResumePosition{{Bucket: 1, Sequence: 3}}}} {
+		for _, also := range []*Base{nil, {Index: index / 2, Positions: []Position{{Bucket: 1, Sequence: 3}}}} {
 			got := x.At(index, 5, also)
 			if got.Status == Known && got.Covered < index || got.Status == Beyond && got.Covered >= index || got.Status == Gone && got.Positions != nil {
 				t.Errorf("at %d of %d: got %+v", index, x.End(), got)

@@ -24,7 +24,7 @@ const (
 // A Base is a position that somebody else noted: where a session was when it went live at the edge.
 type Base struct {
 	Index     int64
-	Positions []*pb.ResumePosition
+	Positions []Position
 	Waiting   []*pb.JournalPlace
 }
 
@@ -33,7 +33,7 @@ type Found struct {
 	Status  Status
 	Covered int64 // Beyond: the index that Positions and Waiting are of. Known: the last behind it without a gap
 	// Positions by bucket, in order; a bucket that is not among them the edge did not follow.
-	Positions []*pb.ResumePosition
+	Positions []Position
 	// Waiting are the session's places that it was not shown, and some of those that it was shown, or whose end it was told: where the user's
 	// bucket is behind, nothing else says so. Where there is one with place 0 all of its places wait, but those that the list says are shown or
 	// gone.

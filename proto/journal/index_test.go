@@ -150,7 +150,7 @@ func naivePlace(now map[uint64]*pb.JournalPlace, p *pb.JournalPlace) {
 }
 
 // naive goes through everything that the records in has say, from a snapshot on; ok is false if they do not reach the index.
-func (w *writer) naive(came, has map[uint64]bool, index int64, session uint64) (at map[uint32]*pb.ResumePosition, waiting map[uint64]*pb.JournalPlace, covered int64, found bool) {
+func (w *writer) naive(came, has map[uint64]bool, index int64, session uint64) (at map[uint32]Position, waiting map[uint64]*pb.JournalPlace, covered int64, found bool) {
 	base := uint64(0)
 	for _, r := range w.records {
 		if n := r.Snapshot.GetParts(); r.Snapshot == nil || r.To > index || n > 0 && r.Snapshot.Part < n-1 {
@@ -175,13 +175,13 @@ func (w *writer) naive(came, has map[uint64]bool, index int64, session uint64) (
 	if covered < index {
 		index = covered
 	}
-	at, waiting = map[uint32]*pb.ResumePosition{}, map[uint64]*pb.JournalPlace{}
+	at, waiting = map[uint32]Position{}, map[uint64]*pb.JournalPlace{}
 	for _, s := range w.done {
 		switch {
 		case s.record < base || s.record > last || s.record == base && s.snapshot == nil || s.snapshot != nil && s.record != base || s.from > index:
 		case s.snapshot != nil:
 			for b, seq := range s.snapshot {
-				at[b] = &pb.ResumePosition{Bucket: b, Sequence: seq + 1}
+				at[b] = Position{Bucket: b, Sequence: seq + 1}
 			}
 			for _, p := range s.waiting {
 				if p.Session == session {
@@ -193,11 +193,11 @@ func (w *writer) naive(came, has map[uint64]bool, index int64, session uint64) (
 				naivePlace(waiting, s.place)
 			}
 		case s.start:
-			at[s.bucket] = &pb.ResumePosition{Bucket: s.bucket, Sequence: s.sequence + 1}
+			at[s.bucket] = Position{Bucket: s.bucket, Sequence: s.sequence + 1}
 		case index >= s.to:
-			at[s.bucket] = &pb.ResumePosition{Bucket: s.bucket, Sequence: s.sequence, Events: s.event + 1}
+			at[s.bucket] = Position{Bucket: s.bucket, Sequence: s.sequence, Events: s.event + 1}
 		default:
-			at[s.bucket] = &pb.ResumePosition{Bucket: s.bucket, Sequence: s.sequence, Events: s.event, Frames: uint32(index - s.from + 1)}
+			at[s.bucket] = Position{Bucket: s.bucket, Sequence: s.sequence, Events: s.event, Frames: uint32(index - s.from + 1)}
 		}
 	}
 	return at, waiting, covered, true
@@ -259,7 +259,7 @@ func TestIndexAgainstAllOfIt(t *testing.T) {
 					t.Fatalf("%s: got %+v, want %+v with %v %v", where, got, want, at, waiting)
 				}
 				for _, p := range got.Positions {
-					if !gproto.Equal(p, at[p.Bucket]) {
+					if p != at[p.Bucket] {
 						t.Fatalf("%s: got %v, want %v", where, p, at[p.Bucket])
 					}
 				}
@@ -305,7 +305,7 @@ func TestBase(t *testing.T) {
 			Places: []*pb.JournalPlace{{Index: 13, Session: 5, Place: 8, Shown: true}, {Index: 12, Session: 5, Place: 9}}},
 		&pb.JournalRecord{Boot: 1, Number: 5, From: 14, To: 20}, // 4 is missing
 	)
-	also := &Base{Index: 12, Positions: []*pb.ResumePosition{{Bucket: 1, Sequence: 120}, {Bucket: 2, Sequence: 221}, {Bucket: 3, Sequence: 7}},
+	also := &Base{Index: 12, Positions: []Position{{Bucket: 1, Sequence: 120}, {Bucket: 2, Sequence: 221}, {Bucket: 3, Sequence: 7}},
 		Waiting: []*pb.JournalPlace{{Session: 5, Place: 8}}}
 	for _, c := range []struct {
 		index   int64
@@ -402,5 +402,27 @@ func TestRecordsThatCannotBe(t *testing.T) {
 		if got := x.At(15, 1, nil); got.Status != Beyond || got.Covered != 10 {
 			t.Errorf("%s: got %+v", name, got)
 		}
+	}
+}
+
+// What was packed is found, bucket by bucket, and a message that Pack did not make has nothing.
+func TestPack(t *testing.T) {
+	list := []Position{{Bucket: 0, Sequence: 9}, {Bucket: 7, Sequence: 1 << 60, Events: 2, Frames: 1}, {Bucket: 1023, Sequence: 1}}
+	packed := Pack(list)
+	var got []*pb.ResumePosition
+	for b := range 1024 {
+		if p := Find(packed, b); p != nil {
+			got = append(got, p)
+		}
+	}
+	if !slices.Equal(Of(got), list) {
+		t.Errorf("got %v, want %v", got, list)
+	}
+	packed.Frames = packed.Frames[:1]
+	if p := Find(packed, 7); p != nil {
+		t.Errorf("got %v of lists that differ", p)
+	}
+	if p := Find(nil, 7); p != nil {
+		t.Errorf("got %v of nothing", p)
 	}
 }

@@ -35,14 +35,14 @@ type mark struct {
 func (m mark) to() int64 { return m.from + max(int64(m.width), 1) - 1 }
 
 // at is the position at an index that is not before m.
-func (m mark) at(bucket uint32, index int64) *pb.ResumePosition {
+func (m mark) at(bucket uint32, index int64) Position {
 	switch {
 	case m.width == 0:
 		return behind(bucket, m.sequence)
 	case index >= m.to():
-		return &pb.ResumePosition{Bucket: bucket, Sequence: m.sequence, Events: m.event + 1}
+		return Position{Bucket: bucket, Sequence: m.sequence, Events: m.event + 1}
 	}
-	return &pb.ResumePosition{Bucket: bucket, Sequence: m.sequence, Events: m.event, Frames: uint32(index - m.from + 1)}
+	return Position{Bucket: bucket, Sequence: m.sequence, Events: m.event, Frames: uint32(index - m.from + 1)}
 }
 
 // A snapshot is the whole position at an index.

@@ -75,7 +75,7 @@ func (x ResumeAnswer_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ResumeAnswer_Outcome.Descriptor instead.
 func (ResumeAnswer_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{11, 0}
+	return file_resume_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // A JournalRecord is one batch of an edge's journal, on jrnl.<edge>. Records of a boot are numbered from 1 and meet: what one covers begins behind
@@ -691,6 +691,76 @@ func (x *ResumePosition) GetFrames() uint32 {
 	return 0
 }
 
+// ResumePositions are the positions in many buckets, in the order of buckets: of each of their fields a list, all as long. An edge's journal has up to
+// 1024, and a message for each was half of what a resume allocated.
+type ResumePositions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Buckets       []uint32               `protobuf:"varint,1,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
+	Sequences     []uint64               `protobuf:"fixed64,2,rep,packed,name=sequences,proto3" json:"sequences,omitempty"`
+	Events        []uint32               `protobuf:"varint,3,rep,packed,name=events,proto3" json:"events,omitempty"`
+	Frames        []uint32               `protobuf:"varint,4,rep,packed,name=frames,proto3" json:"frames,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumePositions) Reset() {
+	*x = ResumePositions{}
+	mi := &file_resume_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumePositions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumePositions) ProtoMessage() {}
+
+func (x *ResumePositions) ProtoReflect() protoreflect.Message {
+	mi := &file_resume_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumePositions.ProtoReflect.Descriptor instead.
+func (*ResumePositions) Descriptor() ([]byte, []int) {
+	return file_resume_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ResumePositions) GetBuckets() []uint32 {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *ResumePositions) GetSequences() []uint64 {
+	if x != nil {
+		return x.Sequences
+	}
+	return nil
+}
+
+func (x *ResumePositions) GetEvents() []uint32 {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ResumePositions) GetFrames() []uint32 {
+	if x != nil {
+		return x.Frames
+	}
+	return nil
+}
+
 // A ResumeSegment is one stay of a session at an edge (resume.md, rule 7).
 type ResumeSegment struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -715,7 +785,7 @@ type ResumeSegment struct {
 
 func (x *ResumeSegment) Reset() {
 	*x = ResumeSegment{}
-	mi := &file_resume_proto_msgTypes[7]
+	mi := &file_resume_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +797,7 @@ func (x *ResumeSegment) String() string {
 func (*ResumeSegment) ProtoMessage() {}
 
 func (x *ResumeSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[7]
+	mi := &file_resume_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +810,7 @@ func (x *ResumeSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeSegment.ProtoReflect.Descriptor instead.
 func (*ResumeSegment) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{7}
+	return file_resume_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ResumeSegment) GetN() uint64 {
@@ -861,7 +931,7 @@ type ResumeRow struct {
 
 func (x *ResumeRow) Reset() {
 	*x = ResumeRow{}
-	mi := &file_resume_proto_msgTypes[8]
+	mi := &file_resume_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +943,7 @@ func (x *ResumeRow) String() string {
 func (*ResumeRow) ProtoMessage() {}
 
 func (x *ResumeRow) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[8]
+	mi := &file_resume_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +956,7 @@ func (x *ResumeRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRow.ProtoReflect.Descriptor instead.
 func (*ResumeRow) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{8}
+	return file_resume_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ResumeRow) GetGuild() uint64 {
@@ -921,7 +991,7 @@ type ResumeRecord struct {
 
 func (x *ResumeRecord) Reset() {
 	*x = ResumeRecord{}
-	mi := &file_resume_proto_msgTypes[9]
+	mi := &file_resume_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1003,7 @@ func (x *ResumeRecord) String() string {
 func (*ResumeRecord) ProtoMessage() {}
 
 func (x *ResumeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[9]
+	mi := &file_resume_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1016,7 @@ func (x *ResumeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRecord.ProtoReflect.Descriptor instead.
 func (*ResumeRecord) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{9}
+	return file_resume_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ResumeRecord) GetOrigin() *SessionOrigin {
@@ -978,7 +1048,7 @@ type ResumeCall struct {
 
 func (x *ResumeCall) Reset() {
 	*x = ResumeCall{}
-	mi := &file_resume_proto_msgTypes[10]
+	mi := &file_resume_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1060,7 @@ func (x *ResumeCall) String() string {
 func (*ResumeCall) ProtoMessage() {}
 
 func (x *ResumeCall) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[10]
+	mi := &file_resume_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1073,7 @@ func (x *ResumeCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCall.ProtoReflect.Descriptor instead.
 func (*ResumeCall) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{10}
+	return file_resume_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ResumeCall) GetToken() string {
@@ -1055,7 +1125,7 @@ type ResumeAnswer struct {
 	Record        *ResumeRecord          `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`   // as it is before the move
 	N             uint64                 `protobuf:"varint,4,opt,name=n,proto3" json:"n,omitempty"`            // that the new segment is to have
 	Lo            int64                  `protobuf:"varint,5,opt,name=lo,proto3" json:"lo,omitempty"`          // that it is to have
-	From          []*ResumePosition      `protobuf:"bytes,6,rep,name=from,proto3" json:"from,omitempty"`       // P
+	From          *ResumePositions       `protobuf:"bytes,13,opt,name=from,proto3" json:"from,omitempty"`      // P
 	Waiting       []*JournalPlace        `protobuf:"bytes,7,rep,name=waiting,proto3" json:"waiting,omitempty"` // places not shown at P
 	Within        int64                  `protobuf:"varint,8,opt,name=within,proto3" json:"within,omitempty"`  // > 0: the client is inside of the replay of a segment, that of its number, and has its first frames, so many: P is that segment's
 	Tail          bool                   `protobuf:"varint,9,opt,name=tail,proto3" json:"tail,omitempty"`
@@ -1068,7 +1138,7 @@ type ResumeAnswer struct {
 
 func (x *ResumeAnswer) Reset() {
 	*x = ResumeAnswer{}
-	mi := &file_resume_proto_msgTypes[11]
+	mi := &file_resume_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1150,7 @@ func (x *ResumeAnswer) String() string {
 func (*ResumeAnswer) ProtoMessage() {}
 
 func (x *ResumeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[11]
+	mi := &file_resume_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1163,7 @@ func (x *ResumeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAnswer.ProtoReflect.Descriptor instead.
 func (*ResumeAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{11}
+	return file_resume_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResumeAnswer) GetOutcome() ResumeAnswer_Outcome {
@@ -1131,7 +1201,7 @@ func (x *ResumeAnswer) GetLo() int64 {
 	return 0
 }
 
-func (x *ResumeAnswer) GetFrom() []*ResumePosition {
+func (x *ResumeAnswer) GetFrom() *ResumePositions {
 	if x != nil {
 		return x.From
 	}
@@ -1191,7 +1261,7 @@ type ResumeCommit struct {
 
 func (x *ResumeCommit) Reset() {
 	*x = ResumeCommit{}
-	mi := &file_resume_proto_msgTypes[12]
+	mi := &file_resume_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1273,7 @@ func (x *ResumeCommit) String() string {
 func (*ResumeCommit) ProtoMessage() {}
 
 func (x *ResumeCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[12]
+	mi := &file_resume_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1286,7 @@ func (x *ResumeCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCommit.ProtoReflect.Descriptor instead.
 func (*ResumeCommit) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{12}
+	return file_resume_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResumeCommit) GetBefore() *ResumeRecord {
@@ -1244,7 +1314,7 @@ type ResumeCommitAnswer struct {
 
 func (x *ResumeCommitAnswer) Reset() {
 	*x = ResumeCommitAnswer{}
-	mi := &file_resume_proto_msgTypes[13]
+	mi := &file_resume_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1326,7 @@ func (x *ResumeCommitAnswer) String() string {
 func (*ResumeCommitAnswer) ProtoMessage() {}
 
 func (x *ResumeCommitAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[13]
+	mi := &file_resume_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1339,7 @@ func (x *ResumeCommitAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeCommitAnswer.ProtoReflect.Descriptor instead.
 func (*ResumeCommitAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{13}
+	return file_resume_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResumeCommitAnswer) GetOk() bool {
@@ -1303,7 +1373,7 @@ type HoldCall struct {
 
 func (x *HoldCall) Reset() {
 	*x = HoldCall{}
-	mi := &file_resume_proto_msgTypes[14]
+	mi := &file_resume_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1385,7 @@ func (x *HoldCall) String() string {
 func (*HoldCall) ProtoMessage() {}
 
 func (x *HoldCall) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[14]
+	mi := &file_resume_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1398,7 @@ func (x *HoldCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldCall.ProtoReflect.Descriptor instead.
 func (*HoldCall) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{14}
+	return file_resume_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HoldCall) GetRecords() []*ResumeRecord {
@@ -1348,7 +1418,7 @@ type HoldAnswer struct {
 
 func (x *HoldAnswer) Reset() {
 	*x = HoldAnswer{}
-	mi := &file_resume_proto_msgTypes[15]
+	mi := &file_resume_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1430,7 @@ func (x *HoldAnswer) String() string {
 func (*HoldAnswer) ProtoMessage() {}
 
 func (x *HoldAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[15]
+	mi := &file_resume_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1443,7 @@ func (x *HoldAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldAnswer.ProtoReflect.Descriptor instead.
 func (*HoldAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{15}
+	return file_resume_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HoldAnswer) GetSuperseded() []uint64 {
@@ -1402,7 +1472,7 @@ type ReleaseCall struct {
 
 func (x *ReleaseCall) Reset() {
 	*x = ReleaseCall{}
-	mi := &file_resume_proto_msgTypes[16]
+	mi := &file_resume_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1484,7 @@ func (x *ReleaseCall) String() string {
 func (*ReleaseCall) ProtoMessage() {}
 
 func (x *ReleaseCall) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[16]
+	mi := &file_resume_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1497,7 @@ func (x *ReleaseCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseCall.ProtoReflect.Descriptor instead.
 func (*ReleaseCall) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{16}
+	return file_resume_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReleaseCall) GetSession() uint64 {
@@ -1462,7 +1532,7 @@ type ReleaseAnswer struct {
 
 func (x *ReleaseAnswer) Reset() {
 	*x = ReleaseAnswer{}
-	mi := &file_resume_proto_msgTypes[17]
+	mi := &file_resume_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1544,7 @@ func (x *ReleaseAnswer) String() string {
 func (*ReleaseAnswer) ProtoMessage() {}
 
 func (x *ReleaseAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_resume_proto_msgTypes[17]
+	mi := &file_resume_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1557,7 @@ func (x *ReleaseAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseAnswer.ProtoReflect.Descriptor instead.
 func (*ReleaseAnswer) Descriptor() ([]byte, []int) {
-	return file_resume_proto_rawDescGZIP(), []int{17}
+	return file_resume_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReleaseAnswer) GetGone() bool {
@@ -1567,7 +1637,12 @@ const file_resume_proto_rawDesc = "" +
 	"\x06bucket\x18\x01 \x01(\rR\x06bucket\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x16\n" +
 	"\x06events\x18\x03 \x01(\rR\x06events\x12\x16\n" +
-	"\x06frames\x18\x04 \x01(\rR\x06frames\"\xc0\x03\n" +
+	"\x06frames\x18\x04 \x01(\rR\x06frames\"y\n" +
+	"\x0fResumePositions\x12\x18\n" +
+	"\abuckets\x18\x01 \x03(\rR\abuckets\x12\x1c\n" +
+	"\tsequences\x18\x02 \x03(\x06R\tsequences\x12\x16\n" +
+	"\x06events\x18\x03 \x03(\rR\x06events\x12\x16\n" +
+	"\x06frames\x18\x04 \x03(\rR\x06frames\"\xc0\x03\n" +
 	"\rResumeSegment\x12\f\n" +
 	"\x01n\x18\x01 \x01(\x04R\x01n\x12\x12\n" +
 	"\x04edge\x18\x02 \x01(\tR\x04edge\x12\x12\n" +
@@ -1599,14 +1674,14 @@ const file_resume_proto_rawDesc = "" +
 	"\x01s\x18\x03 \x01(\x03R\x01s\x12\x12\n" +
 	"\x04edge\x18\x04 \x01(\tR\x04edge\x12\x12\n" +
 	"\x04boot\x18\x05 \x01(\x06R\x04boot\x12\x1a\n" +
-	"\badmitted\x18\x06 \x01(\bR\badmitted\"\xca\x03\n" +
+	"\badmitted\x18\x06 \x01(\bR\badmitted\"\xd1\x03\n" +
 	"\fResumeAnswer\x12;\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2!.starling.v1.ResumeAnswer.OutcomeR\aoutcome\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\x121\n" +
 	"\x06record\x18\x03 \x01(\v2\x19.starling.v1.ResumeRecordR\x06record\x12\f\n" +
 	"\x01n\x18\x04 \x01(\x04R\x01n\x12\x0e\n" +
-	"\x02lo\x18\x05 \x01(\x03R\x02lo\x12/\n" +
-	"\x04from\x18\x06 \x03(\v2\x1b.starling.v1.ResumePositionR\x04from\x123\n" +
+	"\x02lo\x18\x05 \x01(\x03R\x02lo\x120\n" +
+	"\x04from\x18\r \x01(\v2\x1c.starling.v1.ResumePositionsR\x04from\x123\n" +
 	"\awaiting\x18\a \x03(\v2\x19.starling.v1.JournalPlaceR\awaiting\x12\x16\n" +
 	"\x06within\x18\b \x01(\x03R\x06within\x12\x12\n" +
 	"\x04tail\x18\t \x01(\bR\x04tail\x12\x12\n" +
@@ -1619,7 +1694,7 @@ const file_resume_proto_rawDesc = "" +
 	"\x02OK\x10\x01\x12\v\n" +
 	"\aINVALID\x10\x02\x12\r\n" +
 	"\tBAD_TOKEN\x10\x03\x12\t\n" +
-	"\x05LATER\x10\x04\"w\n" +
+	"\x05LATER\x10\x04J\x04\b\x06\x10\a\"w\n" +
 	"\fResumeCommit\x121\n" +
 	"\x06before\x18\x01 \x01(\v2\x19.starling.v1.ResumeRecordR\x06before\x124\n" +
 	"\asegment\x18\x02 \x01(\v2\x1a.starling.v1.ResumeSegmentR\asegment\"N\n" +
@@ -1657,7 +1732,7 @@ func file_resume_proto_rawDescGZIP() []byte {
 }
 
 var file_resume_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_resume_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_resume_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_resume_proto_goTypes = []any{
 	(ResumeAnswer_Outcome)(0),  // 0: starling.v1.ResumeAnswer.Outcome
 	(*JournalRecord)(nil),      // 1: starling.v1.JournalRecord
@@ -1667,17 +1742,18 @@ var file_resume_proto_goTypes = []any{
 	(*JournalSnapshot)(nil),    // 5: starling.v1.JournalSnapshot
 	(*SessionOrigin)(nil),      // 6: starling.v1.SessionOrigin
 	(*ResumePosition)(nil),     // 7: starling.v1.ResumePosition
-	(*ResumeSegment)(nil),      // 8: starling.v1.ResumeSegment
-	(*ResumeRow)(nil),          // 9: starling.v1.ResumeRow
-	(*ResumeRecord)(nil),       // 10: starling.v1.ResumeRecord
-	(*ResumeCall)(nil),         // 11: starling.v1.ResumeCall
-	(*ResumeAnswer)(nil),       // 12: starling.v1.ResumeAnswer
-	(*ResumeCommit)(nil),       // 13: starling.v1.ResumeCommit
-	(*ResumeCommitAnswer)(nil), // 14: starling.v1.ResumeCommitAnswer
-	(*HoldCall)(nil),           // 15: starling.v1.HoldCall
-	(*HoldAnswer)(nil),         // 16: starling.v1.HoldAnswer
-	(*ReleaseCall)(nil),        // 17: starling.v1.ReleaseCall
-	(*ReleaseAnswer)(nil),      // 18: starling.v1.ReleaseAnswer
+	(*ResumePositions)(nil),    // 8: starling.v1.ResumePositions
+	(*ResumeSegment)(nil),      // 9: starling.v1.ResumeSegment
+	(*ResumeRow)(nil),          // 10: starling.v1.ResumeRow
+	(*ResumeRecord)(nil),       // 11: starling.v1.ResumeRecord
+	(*ResumeCall)(nil),         // 12: starling.v1.ResumeCall
+	(*ResumeAnswer)(nil),       // 13: starling.v1.ResumeAnswer
+	(*ResumeCommit)(nil),       // 14: starling.v1.ResumeCommit
+	(*ResumeCommitAnswer)(nil), // 15: starling.v1.ResumeCommitAnswer
+	(*HoldCall)(nil),           // 16: starling.v1.HoldCall
+	(*HoldAnswer)(nil),         // 17: starling.v1.HoldAnswer
+	(*ReleaseCall)(nil),        // 18: starling.v1.ReleaseCall
+	(*ReleaseAnswer)(nil),      // 19: starling.v1.ReleaseAnswer
 }
 var file_resume_proto_depIdxs = []int32{
 	2,  // 0: starling.v1.JournalRecord.events:type_name -> starling.v1.JournalEvent
@@ -1689,16 +1765,16 @@ var file_resume_proto_depIdxs = []int32{
 	7,  // 6: starling.v1.ResumeSegment.to:type_name -> starling.v1.ResumePosition
 	4,  // 7: starling.v1.ResumeSegment.waiting:type_name -> starling.v1.JournalPlace
 	4,  // 8: starling.v1.ResumeSegment.left:type_name -> starling.v1.JournalPlace
-	9,  // 9: starling.v1.ResumeSegment.rows:type_name -> starling.v1.ResumeRow
+	10, // 9: starling.v1.ResumeSegment.rows:type_name -> starling.v1.ResumeRow
 	6,  // 10: starling.v1.ResumeRecord.origin:type_name -> starling.v1.SessionOrigin
-	8,  // 11: starling.v1.ResumeRecord.segments:type_name -> starling.v1.ResumeSegment
+	9,  // 11: starling.v1.ResumeRecord.segments:type_name -> starling.v1.ResumeSegment
 	0,  // 12: starling.v1.ResumeAnswer.outcome:type_name -> starling.v1.ResumeAnswer.Outcome
-	10, // 13: starling.v1.ResumeAnswer.record:type_name -> starling.v1.ResumeRecord
-	7,  // 14: starling.v1.ResumeAnswer.from:type_name -> starling.v1.ResumePosition
+	11, // 13: starling.v1.ResumeAnswer.record:type_name -> starling.v1.ResumeRecord
+	8,  // 14: starling.v1.ResumeAnswer.from:type_name -> starling.v1.ResumePositions
 	4,  // 15: starling.v1.ResumeAnswer.waiting:type_name -> starling.v1.JournalPlace
-	10, // 16: starling.v1.ResumeCommit.before:type_name -> starling.v1.ResumeRecord
-	8,  // 17: starling.v1.ResumeCommit.segment:type_name -> starling.v1.ResumeSegment
-	10, // 18: starling.v1.HoldCall.records:type_name -> starling.v1.ResumeRecord
+	11, // 16: starling.v1.ResumeCommit.before:type_name -> starling.v1.ResumeRecord
+	9,  // 17: starling.v1.ResumeCommit.segment:type_name -> starling.v1.ResumeSegment
+	11, // 18: starling.v1.HoldCall.records:type_name -> starling.v1.ResumeRecord
 	19, // [19:19] is the sub-list for method output_type
 	19, // [19:19] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
@@ -1717,7 +1793,7 @@ func file_resume_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_resume_proto_rawDesc), len(file_resume_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
