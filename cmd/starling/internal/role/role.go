@@ -24,8 +24,9 @@ type Node interface {
 	Probes() admin.Probes
 }
 
-// Serve runs a node and its page on addr ("" for none). The page outlives the node's draining.
+// Serve runs a node, as all that this process does, and its page on addr ("" for none). The page outlives the node's draining.
 func Serve(ctx context.Context, n Node, addr string) error {
+	go collectLate(ctx)
 	if addr == "" {
 		return n.Run(ctx)
 	}
