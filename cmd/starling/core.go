@@ -28,7 +28,7 @@ func coreCommand(a *app) *cobra.Command {
 		config.Key{Name: "log-streams", Default: "1", Kind: "N", Usage: "streams that the event log is spread over, fixed when it is made; 16 for a large region"},
 		config.Key{Name: "log-gib", Default: "0", Kind: "N", Usage: "GiB that each hub keeps of the log at most, beyond which its oldest entries go; 0 for no bound"},
 		config.Key{Name: "rate-limits", Default: "on", Kind: "on|off", Usage: "limits of the API per user and channel"},
-		config.Key{Name: "admit", Default: "0", Kind: "N", Usage: "sessions that this core lets begin a second, and as many that move between edges; of a herd the rest waits, up to 10 s, or is sent away to come back; 0 = 200 per processor"},
+		config.Key{Name: "admit", Default: "0", Kind: "N", Usage: "sessions that this core lets begin a second, and as many that move between edges; of a herd the rest waits, up to 10 s, or is sent away to come back; 0 = 180 per processor"},
 		config.Key{Name: "access-life", Default: "1h", Kind: "DURATION", Usage: "how long a person's token is valid without refresh"},
 		keyPresenceTTL,
 		keyMeshCert, keyMeshKey, keyMeshCA, keySecret, keyAdmin, keyLog)

@@ -21,7 +21,7 @@ func init() {
 }
 
 const (
-	defaultAdmit  = 200              // a second and processor, of each kind
+	defaultAdmit  = 180              // a second and processor, of each kind: two thirds of what it could, so that others do not feel it
 	admitPatience = 10 * time.Second // READY may take so long
 	admitSoon     = 20 * time.Millisecond
 )
