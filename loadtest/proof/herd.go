@@ -19,7 +19,7 @@ const (
 	herdGuilds   = 10
 	herdBots     = 20 // of each guild
 	herdBack     = 30 * time.Second
-	herdLasting  = 25 * time.Second // that others are watched: while the herd comes back
+	herdLasting  = 28 * time.Second // that others are watched: while the herd comes back
 	herdSlowdown = 2.0              // p99 of others, against the usual
 )
 
