@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -20,7 +21,8 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 	if from >= to {
 		return nil
 	}
-	if list, ok := r.recent(bucket, from, to); ok {
+	followed, list, ok := r.recent(bucket, from, to)
+	if ok {
 		for _, l := range list {
 			if err := f(l.sequence, l.entry); err != nil {
 				return fmt.Errorf("bucket %d: entry %d: %w", bucket, l.sequence, err)
@@ -28,6 +30,7 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 		}
 		return nil
 	}
+	var read []logged
 	at, counter := from, uint64(0)
 	for try := 0; at < to; try++ {
 		if try > 0 {
@@ -61,6 +64,9 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 				failed = fmt.Errorf("bucket %d: entry %d: %w", bucket, s.sequence, failed)
 				return failed
 			}
+			if len(read) < wantedEntries {
+				read = append(read, logged{s.sequence, e})
+			}
 			at, counter, try = s.sequence, e.Counter, -1
 			return nil
 		})
@@ -68,18 +74,25 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 			return failed
 		}
 	}
+	if followed != nil && len(read) < wantedEntries {
+		followed.mu.Lock()
+		followed.recent.extend(from, to, read)
+		followed.mu.Unlock()
+	}
 	return nil
 }
 
-// recent is what a bucket that is followed has of a part of the log.
-func (r *Reader) recent(bucket int, from, to uint64) ([]logged, bool) {
+// recent is what a bucket that is followed has of a part of the log, and whether that is all. From now on it keeps more.
+func (r *Reader) recent(bucket int, from, to uint64) (*follow, []logged, bool) {
 	r.mu.Lock()
 	f := r.buckets[bucket]
 	r.mu.Unlock()
 	if f == nil {
-		return nil, false
+		return nil, nil, false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.recent.between(from, to)
+	f.recent.wanted = time.Now()
+	list, ok := f.recent.between(from, to)
+	return f, list, ok
 }

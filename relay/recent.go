@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/starling-chat/starling/proto/pb"
 )
@@ -10,6 +11,10 @@ import (
 const (
 	recentEntries = 128
 	recentBytes   = 64 << 10 // of their bodies
+
+	wantedFor     = time.Minute // that a bucket of which somebody wanted the past keeps more of it: others of a herd come for half a minute
+	wantedEntries = 4096
+	wantedBytes   = 1 << 20
 )
 
 // recent are the last entries of a bucket that were applied here. When an edge dies, the many who come from it lack what was said in the last
@@ -18,16 +23,21 @@ type recent struct {
 	floor, last uint64 // every entry above floor, up to last, is there
 	entries     []logged
 	bytes       int
+	wanted      time.Time // when somebody asked for a part last
 }
 
 // add takes the entry behind at. Where that is not the last one, the reader began anew.
 func (c *recent) add(at, seq uint64, e *pb.Entry) {
 	if at != c.last {
-		*c = recent{floor: at}
+		*c = recent{floor: at, wanted: c.wanted}
 	}
 	c.entries, c.last, c.bytes = append(c.entries, logged{seq, e}), seq, c.bytes+bodies(e)
+	mostEntries, mostBytes := recentEntries, recentBytes
+	if !c.wanted.IsZero() && time.Since(c.wanted) < wantedFor {
+		mostEntries, mostBytes = wantedEntries, wantedBytes
+	}
 	n := 0
-	for len(c.entries)-n > recentEntries || c.bytes > recentBytes {
+	for len(c.entries)-n > mostEntries || c.bytes > mostBytes {
 		c.floor, c.bytes = c.entries[n].sequence, c.bytes-bodies(c.entries[n].entry)
 		n++
 	}
@@ -47,6 +57,23 @@ func (c *recent) between(from, to uint64) ([]logged, bool) {
 		return i
 	}
 	return slices.Clone(c.entries[above(from):above(to)]), true
+}
+
+// extend takes in what somebody read from the log: all entries above from, up to and including to, in order. It does so only where they meet what is
+// here, of one incarnation, and there is room.
+func (c *recent) extend(from, to uint64, list []logged) {
+	if from >= c.floor || to < c.floor || len(list) == 0 || len(c.entries) == 0 || list[0].entry.Incarnation != c.entries[0].entry.Incarnation {
+		return
+	}
+	n, size := 0, 0
+	for n < len(list) && list[n].sequence <= c.floor {
+		size += bodies(list[n].entry)
+		n++
+	}
+	if len(c.entries)+n > wantedEntries || c.bytes+size > wantedBytes {
+		return
+	}
+	c.entries, c.floor, c.bytes = slices.Concat(list[:n], c.entries), from, c.bytes+size
 }
 
 func bodies(e *pb.Entry) int {
