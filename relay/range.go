@@ -21,17 +21,15 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 	if from >= to {
 		return nil
 	}
-	followed, list, ok := r.recent(bucket, from, to)
-	if ok {
-		for _, l := range list {
-			if err := f(l.sequence, l.entry); err != nil {
-				return fmt.Errorf("bucket %d: entry %d: %w", bucket, l.sequence, err)
-			}
+	followed, list, at := r.recent(bucket, from, to)
+	counter := uint64(0)
+	for _, l := range list {
+		if err := f(l.sequence, l.entry); err != nil {
+			return fmt.Errorf("bucket %d: entry %d: %w", bucket, l.sequence, err)
 		}
-		return nil
+		counter = l.entry.Counter
 	}
 	var read []logged
-	at, counter := from, uint64(0)
 	for try := 0; at < to; try++ {
 		if try > 0 {
 			if err := pause(ctx, try-1); err != nil {
@@ -74,7 +72,7 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 			return failed
 		}
 	}
-	if followed != nil && len(read) < wantedEntries {
+	if followed != nil && len(read) > 0 && len(list) == 0 && len(read) < wantedEntries {
 		followed.mu.Lock()
 		followed.recent.extend(from, to, read)
 		followed.mu.Unlock()
@@ -82,17 +80,17 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 	return nil
 }
 
-// recent is what a bucket that is followed has of a part of the log, and whether that is all. From now on it keeps more.
-func (r *Reader) recent(bucket int, from, to uint64) (*follow, []logged, bool) {
+// recent is what a bucket that is followed has of a part of the log, which may be its beginning: all up to and including reached. From now on it keeps more.
+func (r *Reader) recent(bucket int, from, to uint64) (f *follow, list []logged, reached uint64) {
 	r.mu.Lock()
-	f := r.buckets[bucket]
+	f = r.buckets[bucket]
 	r.mu.Unlock()
 	if f == nil {
-		return nil, nil, false
+		return nil, nil, from
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.recent.wanted = time.Now()
-	list, ok := f.recent.between(from, to)
-	return f, list, ok
+	list, reached = f.recent.between(from, to)
+	return f, list, reached
 }

@@ -47,16 +47,17 @@ func (c *recent) add(at, seq uint64, e *pb.Entry) {
 	}
 }
 
-// between gives the entries above from, up to and including to; false if some of them may not be here.
-func (c *recent) between(from, to uint64) ([]logged, bool) {
-	if from < c.floor || to > c.last || c.last == 0 {
-		return nil, false
+// between gives the entries above from, up to and including to, as far as all are here: up to and including reached.
+func (c *recent) between(from, to uint64) (list []logged, reached uint64) {
+	to = min(to, c.last)
+	if from < c.floor || from >= to {
+		return nil, from
 	}
 	above := func(seq uint64) int {
 		i, _ := slices.BinarySearchFunc(c.entries, seq+1, func(l logged, s uint64) int { return cmp.Compare(l.sequence, s) })
 		return i
 	}
-	return slices.Clone(c.entries[above(from):above(to)]), true
+	return slices.Clone(c.entries[above(from):above(to)]), to
 }
 
 // extend takes in what somebody read from the log: all entries above from, up to and including to, in order. It does so only where they meet what is

@@ -18,6 +18,7 @@ const (
 	herdSessions = 10_000
 	herdGuilds   = 10
 	herdBots     = 20 // of each guild
+	herdTries    = 20_000
 	herdBack     = 30 * time.Second
 	herdLasting  = 28 * time.Second // that others are watched: while the herd comes back
 	herdSlowdown = 2.0              // p99 of others, against the usual
@@ -94,8 +95,13 @@ func proveHerd(ctx context.Context, r *report) error {
 	return nil
 }
 
-// herdPeople are bots in guilds of their own.
+// herdPeople are bots in guilds of their own. One of them has its home in the bucket that people talk in, as by chance one herd in five has: its sessions
+// have to read all that was said since, for something in it may be theirs.
 func (w *wire) herdPeople(ctx context.Context) ([]string, error) {
+	near, err := w.nearBot(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w.r.note("%d guilds of %d bots for the herd", herdGuilds, herdBots)
 	tokens := make([]string, herdGuilds*herdBots)
 	return tokens, each(herdGuilds, 4, func(i int) error {
@@ -104,9 +110,11 @@ func (w *wire) herdPeople(ctx context.Context) ([]string, error) {
 			return err
 		}
 		for k := range herdBots {
-			var b client.Bot
-			if b, err = w.owner.Application(ctx, fmt.Sprintf("herd%d-%d", i, k)); err != nil {
-				return err
+			b := near
+			if i+k > 0 {
+				if b, err = w.owner.Application(ctx, fmt.Sprintf("herd%d-%d", i, k)); err != nil {
+					return err
+				}
 			}
 			if err := w.owner.AddBot(ctx, g.ID, b.ID); err != nil {
 				return err
@@ -115,6 +123,18 @@ func (w *wire) herdPeople(ctx context.Context) ([]string, error) {
 		}
 		return nil
 	})
+}
+
+// nearBot makes bots until the home of one is the bucket of the guild that people talk in.
+func (w *wire) nearBot(ctx context.Context) (client.Bot, error) {
+	w.r.note("bots, until one has its home where people talk")
+	for i := range herdTries {
+		b, err := w.owner.Application(ctx, fmt.Sprintf("near%d", i))
+		if err != nil || b.ID.Bucket() == w.guild.Bucket() {
+			return b, err
+		}
+	}
+	return client.Bot{}, fmt.Errorf("none of %d bots has its home in bucket %d", herdTries, w.guild.Bucket())
 }
 
 // A herd is the process that has the sessions: this program again.
