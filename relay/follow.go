@@ -45,7 +45,7 @@ type follow struct {
 
 func newFollow(r *Reader, bucket int) *follow {
 	now := time.Now()
-	return &follow{r: r, bucket: bucket, ready: make(chan struct{}), heard: now, digested: now, idleSince: now}
+	return &follow{r: r, bucket: bucket, ready: make(chan struct{}), heard: now, digested: now, idleSince: now, recent: recent{total: &r.wanted}}
 }
 
 // offer queues a message that came in.
@@ -168,6 +168,7 @@ func (f *follow) close() {
 	defer f.mu.Unlock()
 	f.closed = true
 	f.clearLocked()
+	f.recent.count(0)
 }
 
 func (f *follow) clearLocked() {
@@ -296,7 +297,9 @@ func (f *follow) miss(reason gapReason, seq uint64) {
 
 func (f *follow) apply(seq uint64, e *pb.Entry) {
 	f.mu.Lock()
-	f.recent.add(f.at.sequence, seq, e) // first: who is told of it may ask for it
+	if !f.closed {
+		f.recent.add(f.at.sequence, seq, e) // first: who is told of it may ask for it
+	}
 	f.mu.Unlock()
 	f.r.cfg.OnEntry(f.bucket, seq, e)
 	f.move(place{seq, e.Counter}, e.Incarnation)

@@ -47,6 +47,7 @@ type Reader struct {
 	in     chan *nats.Msg // from all subscriptions, in order of arrival
 	slots  chan struct{}  // one per read of the log under way
 	queued atomic.Int64   // bytes that wait in all buckets
+	wanted atomic.Int64   // bytes of entries that buckets keep since somebody wants their past
 	lasts  lasts
 	quiets quiets
 	beat   atomic.Int64  // Unix nanoseconds
@@ -313,6 +314,9 @@ func (r *Reader) sweep(now time.Time) {
 			r.lasts.ask(f.bucket, f.ends)
 		}
 		oldest = max(oldest, f.silence(now))
+		f.mu.Lock()
+		f.recent.trim()
+		f.mu.Unlock()
 	}
 	digestLag.Set(oldest.Seconds())
 	readerBytes.Set(float64(r.queued.Load()))

@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/starling-chat/starling/proto/pb"
@@ -13,8 +14,9 @@ const (
 	recentBytes   = 64 << 10 // of their bodies
 
 	wantedFor     = time.Minute // that a bucket of which somebody wanted the past keeps more of it: others of a herd come for half a minute
-	wantedEntries = 4096
-	wantedBytes   = 1 << 20
+	wantedEntries = 16 << 10
+	wantedBytes   = 16 << 20
+	wantedTotal   = 256 << 20 // of all buckets of a reader, beyond what each has anyway
 )
 
 // recent are the last entries of a bucket that were applied here. When an edge dies, the many who come from it lack what was said in the last
@@ -24,16 +26,23 @@ type recent struct {
 	entries     []logged
 	bytes       int
 	wanted      time.Time // when somebody asked for a part last
+	total       *atomic.Int64
+	counted     int64 // of these bytes, in total
 }
 
 // add takes the entry behind at. Where that is not the last one, the reader began anew.
 func (c *recent) add(at, seq uint64, e *pb.Entry) {
 	if at != c.last {
-		*c = recent{floor: at, wanted: c.wanted}
+		c.floor, c.entries, c.bytes = at, nil, 0
 	}
 	c.entries, c.last, c.bytes = append(c.entries, logged{seq, e}), seq, c.bytes+bodies(e)
+	c.trim()
+}
+
+// trim forgets what is too much.
+func (c *recent) trim() {
 	mostEntries, mostBytes := recentEntries, recentBytes
-	if !c.wanted.IsZero() && time.Since(c.wanted) < wantedFor {
+	if !c.wanted.IsZero() && time.Since(c.wanted) < wantedFor && c.total.Load() < wantedTotal {
 		mostEntries, mostBytes = wantedEntries, wantedBytes
 	}
 	n := 0
@@ -45,6 +54,14 @@ func (c *recent) add(at, seq uint64, e *pb.Entry) {
 		clear(c.entries[:n])
 		c.entries = c.entries[n:]
 	}
+	c.count(c.bytes)
+}
+
+// count tells the reader how much more a bucket has than it would have if nobody wanted it.
+func (c *recent) count(bytes int) {
+	extra := int64(max(0, bytes-recentBytes))
+	c.total.Add(extra - c.counted)
+	c.counted = extra
 }
 
 // between gives the entries above from, up to and including to, as far as all are here: up to and including reached.
@@ -71,10 +88,11 @@ func (c *recent) extend(from, to uint64, list []logged) {
 		size += bodies(list[n].entry)
 		n++
 	}
-	if len(c.entries)+n > wantedEntries || c.bytes+size > wantedBytes {
+	if len(c.entries)+n > wantedEntries || c.bytes+size > wantedBytes || c.total.Load()+int64(size) > wantedTotal {
 		return
 	}
 	c.entries, c.floor, c.bytes = slices.Concat(list[:n], c.entries), from, c.bytes+size
+	c.count(c.bytes)
 }
 
 func bodies(e *pb.Entry) int {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,8 @@ type kept struct {
 	recent
 	at uint64
 }
+
+func newKept() *kept { return &kept{recent: recent{total: new(atomic.Int64)}, at: 1000} }
 
 func (k *kept) apply(n int) {
 	for range n {
@@ -41,7 +44,7 @@ func (k *kept) has(t *testing.T, from uint64, want bool) {
 // A bucket keeps little; more once its past was asked for, from where it was asked for; and little again when nobody has for a minute.
 func TestRecentWhileWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &kept{at: 1000}
+		k := newKept()
 		k.apply(recentEntries + 100)
 		k.has(t, 2000, true)
 		k.has(t, 1990, false)
@@ -56,12 +59,19 @@ func TestRecentWhileWanted(t *testing.T) {
 		k.apply(1)
 		k.has(t, k.at-10*recentEntries, true)
 		k.has(t, k.at-10*recentEntries-10, false)
+		if n := k.total.Load(); n != 0 {
+			t.Errorf("%d bytes too many are counted", n)
+		}
+		k.wanted = time.Now()
+		k.total.Store(wantedTotal) // by other buckets
+		k.apply(10)
+		k.has(t, k.at-10*recentEntries-10, false)
 	})
 }
 
 // What does not meet what is there, is of another incarnation, or too much, is not taken.
 func TestRecentExtend(t *testing.T) {
-	k := &kept{at: 1000}
+	k := newKept()
 	k.apply(recentEntries + 100)
 	k.extend(1500, 1980, k.log(1500, 1980)) // 1990 and 2000 are missing
 	k.has(t, 1500, false)
