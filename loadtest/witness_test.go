@@ -65,8 +65,7 @@ func lineOf(kind string, d map[string]any) string {
 }
 
 // agree compares two accounts of the same time. What a session was told of a guild that it was shown anew has no beginning, and who is shown it first is
-// left to chance: what one has after
-// GUILD_CREATE is the end of what the other has.
+// left to chance: what one has after GUILD_CREATE is the end of what the other has.
 func (a account) agree(t *testing.T, who string, witness account) {
 	t.Helper()
 	all := map[string]bool{}

@@ -62,7 +62,7 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 				failed = fmt.Errorf("bucket %d: entry %d: %w", bucket, s.sequence, failed)
 				return failed
 			}
-			if len(read) < wantedEntries {
+			if followed != nil && len(read) < wantedEntries {
 				read = append(read, logged{s.sequence, e})
 			}
 			at, counter, try = s.sequence, e.Counter, -1
@@ -72,7 +72,7 @@ func (r *Reader) Range(ctx context.Context, bucket int, from, to uint64, f func(
 			return failed
 		}
 	}
-	if followed != nil && len(read) > 0 && len(list) == 0 && len(read) < wantedEntries {
+	if len(read) > 0 && len(list) == 0 && len(read) < wantedEntries {
 		followed.mu.Lock()
 		followed.recent.extend(from, to, read)
 		followed.mu.Unlock()

@@ -21,7 +21,7 @@ func init() {
 }
 
 const (
-	defaultAdmit  = 180              // a second and processor, of each kind: two thirds of what it could, so that others do not feel it
+	defaultAdmit  = 180              // a second and processor, of each kind: others hardly feel it, and ten thousand are back within 30 s on two (docs/benchmarks.md)
 	admitPatience = 10 * time.Second // READY may take so long
 	admitSoon     = 20 * time.Millisecond
 )

@@ -24,7 +24,8 @@ func collectLate(ctx context.Context) {
 	scanned := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}} // what GOGC is a share of
 	look := time.NewTicker(collectLook)
 	defer look.Stop()
-	for now := minPercent; ; {
+	now := minPercent
+	for {
 		metrics.Read(scanned)
 		var sum uint64
 		for _, s := range scanned {
