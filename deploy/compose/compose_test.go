@@ -164,6 +164,9 @@ func TestAddressesFit(t *testing.T) {
 			if flags["cql"] != "scylla:9042" {
 				t.Errorf("%s: --cql=%s", name, flags["cql"])
 			}
+			if flags["cql-replication"] == "1" && !slices.Contains(f.Services["scylla"].Command, "--commitlog-sync=batch") {
+				t.Error("scylla: a node alone has to have on disk what it acknowledges: --commitlog-sync=batch")
+			}
 		case "edge":
 			targets(flags["leaf"])
 		}
