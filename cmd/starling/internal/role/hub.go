@@ -2,7 +2,6 @@ package role
 
 import (
 	"context"
-	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/admin"
 	"github.com/starling-chat/starling/relay"
@@ -30,20 +29,11 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer hub.Stop()
 	h.hub = hub
 	close(h.started)
-	for tick := time.NewTicker(20 * time.Millisecond); ; { // nothing tells of peers but looking
-		if hub.Ready() == nil {
-			tick.Stop()
-			close(h.ready)
-			<-ctx.Done()
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			tick.Stop()
-			return nil
-		}
+	if await(ctx, func() bool { return hub.Ready() == nil }) {
+		close(h.ready)
+		<-ctx.Done()
 	}
+	return nil
 }
 
 // Ready is Node's: the hub was within a majority of its peers once.

@@ -3,7 +3,6 @@ package role
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/starling-chat/starling/cmd/starling/internal/admin"
 	"github.com/starling-chat/starling/relay"
@@ -31,20 +30,11 @@ func (l *Leaf) Run(ctx context.Context) error {
 	defer leaf.Stop()
 	l.leaf = leaf
 	close(l.started)
-	for tick := time.NewTicker(10 * time.Millisecond); ; { // nothing tells of the link but looking
-		if leaf.Connected() {
-			tick.Stop()
-			close(l.ready)
-			<-ctx.Done()
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			tick.Stop()
-			return nil
-		}
+	if await(ctx, leaf.Connected) {
+		close(l.ready)
+		<-ctx.Done()
 	}
+	return nil
 }
 
 // Ready is Node's: the leaf has reached a hub.

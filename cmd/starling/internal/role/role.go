@@ -57,6 +57,20 @@ func started(ready <-chan struct{}) error {
 	}
 }
 
+// await waits for what nothing tells of but looking; false: ctx ended first.
+func await(ctx context.Context, ready func() bool) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ready() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
 // minSecret is the shortest secret that nobody guesses; openssl rand -hex 32 gives twice as much.
 const minSecret = 32
 
