@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -28,6 +30,8 @@ const (
 	herdBeat    = 30 * time.Second
 	herdTurns   = 1000            // that a round of heartbeats takes
 	herdLimit   = 2 * time.Minute // for all to be live at first, and again
+	herdStack   = 6               // kB that dialing takes of it
+	herdMemory  = 1 << 30
 )
 
 func init() {
@@ -99,6 +103,9 @@ func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("herd: %w", err)
 	}
+	runtime.GC()
+	debug.SetGCPercent(-1) // from here on it takes as little as it can of processors that are not its own, and memory instead
+	debug.SetMemoryLimit(herdMemory)
 	fmt.Fprintln(out, "live")
 	go beats(ctx, herd)
 	var mu sync.Mutex
@@ -107,6 +114,7 @@ func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
 	var wg sync.WaitGroup
 	for i, h := range herd {
 		wg.Go(func() {
+			grow(herdStack)
 			h.until("nothing that is ever sent")
 			ended := time.Now()
 			h.close()
@@ -162,6 +170,17 @@ func runHerders(ctx context.Context, in io.Reader, out io.Writer) error {
 	return nil
 }
 
+// grow has the goroutine's stack grow now by frames of 1 kB, and not when all of the herd dial.
+//
+//go:noinline
+func grow(frames int) byte {
+	var frame [1 << 10]byte
+	if frames > 1 {
+		frame[frames] = grow(frames - 1)
+	}
+	return frame[frames]
+}
+
 // comeBack resumes the session as libraries do: after up to two seconds, at whichever edge there is, again and again.
 func (h *herder) comeBack(ctx context.Context, others []string, i int) (resumed bool, tries int) {
 	for ; sleep(ctx, time.Duration(rand.Int64N(int64(herdBackoff)))); tries++ {
@@ -184,7 +203,7 @@ func (h *herder) comeBack(ctx context.Context, others []string, i int) (resumed 
 }
 
 func (h *herder) dial(ctx context.Context, url string) error {
-	d := ws.Dialer{NetDial: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: h.from}}).DialContext}
+	d := ws.Dialer{ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, NetDial: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: h.from}}).DialContext}
 	conn, br, _, err := d.Dial(ctx, url+"?v=10&encoding=json")
 	if err != nil {
 		return err
@@ -192,9 +211,14 @@ func (h *herder) dial(ctx context.Context, url string) error {
 	h.mu.Lock()
 	h.conn = conn
 	h.mu.Unlock()
-	h.r = bufio.NewReaderSize(conn, 4<<10)
+	var r io.Reader = conn
 	if br != nil {
-		h.r = bufio.NewReaderSize(io.MultiReader(br, conn), 4<<10)
+		r = io.MultiReader(br, conn)
+	}
+	if h.r == nil {
+		h.r = bufio.NewReaderSize(r, 4<<10)
+	} else {
+		h.r.Reset(r)
 	}
 	return nil
 }
