@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	gproto "google.golang.org/protobuf/proto"
 
 	"github.com/starling-chat/starling/core"
@@ -167,21 +167,24 @@ func (s *Service) resume(ctx context.Context, call *pb.ResumeCall) (*pb.ResumeAn
 	case call.S < 0 || call.S >= 1<<31:
 		return nil, invalidf("number %d", call.S)
 	}
-	var out *pb.ResumeAnswer
+	// The user's owner is somebody else: whether it answers before or behind the rest makes no difference. Where both fail, at one moment perhaps, the
+	// error is that of the rest, so that a schedule of the simulator is the same each time.
+	asking, enough := context.WithCancel(ctx)
+	defer enough()
 	var snapshot []byte
-	g, ctx := errgroup.WithContext(ctx) // the user's owner is somebody else: whether it answers before or behind the rest makes no difference
-	g.Go(func() (err error) {
-		if snapshot, err = s.Users.Snapshot(ctx, user); err != nil {
-			err = fmt.Errorf("user: %w", err)
-		}
-		return err
-	})
-	g.Go(func() (err error) {
-		out, err = s.stand(ctx, origin, call.S)
-		return err
-	})
-	if err := g.Wait(); err != nil {
+	var unknown error
+	var asked sync.WaitGroup
+	asked.Go(func() { snapshot, unknown = s.Users.Snapshot(asking, user) })
+	out, err := s.stand(ctx, origin, call.S)
+	if err != nil {
+		enough()
+	}
+	asked.Wait()
+	switch {
+	case err != nil:
 		return nil, err
+	case unknown != nil:
+		return nil, fmt.Errorf("user: %w", unknown)
 	}
 	out.User, out.Login = snapshot, uint64(login)
 	return out, nil
