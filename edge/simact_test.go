@@ -47,7 +47,7 @@ var simActs = []struct {
 func newSimWorld(seed uint64, ctx context.Context, tell bool) *simWorld {
 	time.Sleep(simStart.Sub(time.Now())) // a bubble begins before the time that ids count from
 	r := rand.New(rand.NewPCG(seed, 7))
-	w := &simWorld{r: r, seed: seed, ctx: ctx, log: &simLog{r: r}, tokens: map[string]*simUser{}, started: time.Now(), journals: map[simBoot]*records.Index{},
+	w := &simWorld{r: r, seed: seed, ctx: ctx, log: &simLog{r: r}, tokens: map[string]*simUser{}, keys: map[string]uint64{}, started: time.Now(), journals: map[simBoot]*records.Index{},
 		lost: map[simBoot]bool{}, unheard: map[simBoot]time.Time{}, tombs: map[string]simBuried{}, registry: map[string]simRegistered{}, tails: map[string]int{}}
 	if tell {
 		w.trace = new(strings.Builder)

@@ -107,8 +107,9 @@ func (w *simWorld) answer(ctx context.Context, name string, body []byte) []byte 
 		out := &pb.IdentifyAnswer{User: w.snapshotUser(u)}
 		if in.Origin != nil {
 			w.mu.Lock()
-			w.keys++
-			in.Origin.Key = w.keys
+			w.keys[in.Token]++ // by client: calls of two of them that come at one moment come in any order
+			client := slices.IndexFunc(w.clients, func(c *simClient) bool { return c.token == in.Token })
+			in.Origin.Key = uint64(client+1)*1000 + w.keys[in.Token]
 			w.mu.Unlock()
 			in.Origin.User = uint64(u.id)
 			out.Session, _ = w.signer.Sign(in.Origin)
